@@ -1,0 +1,5 @@
+"""Lets `python -m genomix` be the command `genomix`."""
+
+from genomix.cli.main import main
+
+main()

@@ -1,0 +1,183 @@
+"""Models on disk: what a run directory holds, written whole and read back without running anybody's code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import nn
+
+from genomix.config import Config, KmerConfig, make_config, to_yaml
+from genomix.errors import DataError, NoInputError, UsageError
+from genomix.nn.build import build_classifier
+from genomix.runtime import atomic_path, write_text
+
+CONFIG, WEIGHTS, META = "config.yaml", "model.safetensors", "meta.json"
+SPLITS, HISTORY, METRICS, PREDICTIONS, LOG = "splits.tsv", "history.csv", "metrics.json", "predictions.tsv", "train.log"
+SCHEMA_VERSION = 1
+
+
+class Lengths(BaseModel):
+    """Lengths in bp of the records that were trained on."""
+
+    min: int
+    median: int
+    max: int
+
+
+class Meta(BaseModel):
+    """What a model must carry beside its weights to be used and understood.
+
+    Attributes:
+        schema_version: Of this file.
+        classes: Names, in the order of the logits.
+        vocabulary: Letters, in the order of the tokens.
+        train_lengths: Of the training records.
+        num_parameters: Trainable numbers of the network.
+        created: When training ended, UTC, ISO 8601.
+        versions: Of genomix, Python and the libraries that numbers depend on.
+        inputs: sha256 of the encoded sequences and of the label file.
+        command: The command line that trained it.
+        training: What happened: device, threads, seconds, epochs, best epoch, and what was decided automatically.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    schema_version: int = SCHEMA_VERSION
+    classes: list[str]
+    vocabulary: str = "ACGTN"
+    train_lengths: Lengths
+    num_parameters: int
+    created: str
+    versions: dict[str, str]
+    inputs: dict[str, str]
+    command: list[str]
+    training: dict[str, Any]
+
+
+@dataclass
+class Model:
+    """A classifier with what it needs to be used: its configuration and its meta data.
+
+    Attributes:
+        classifier: The network, in evaluation mode.
+        config: Resolved configuration.
+        meta: Classes, lengths, origin.
+        path: The directory it came from, or went to.
+    """
+
+    classifier: nn.Module
+    config: Config
+    meta: Meta
+    path: Path
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in the order of the logits."""
+        return self.meta.classes
+
+    @property
+    def max_length(self) -> int | None:
+        """Bases the network reads at once; None for models that read any length, such as k-mer counts."""
+        return None if isinstance(self.config.model, KmerConfig) else self.config.model.max_length
+
+
+def save_model(model: Model) -> None:
+    """Write configuration, weights and meta data into the model's directory, each file whole or not at all.
+
+    Raises:
+        CannotWriteError: If the directory cannot be written.
+    """
+    write_text(model.path / CONFIG, to_yaml(model.config))
+    save_weights(model.classifier, model.path / WEIGHTS)
+    write_text(model.path / META, model.meta.model_dump_json(indent=2) + "\n")
+
+
+def save_weights(classifier: nn.Module, path: Path) -> None:
+    """Write the weights of a network as safetensors."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.state_dict().items()}
+    with atomic_path(path) as temporary:
+        safetensors.torch.save_file(state, temporary)
+
+
+def load_weights(classifier: nn.Module, path: Path) -> None:
+    """Read weights into a network of the same shape; a safetensors file holds numbers only, never code.
+
+    Raises:
+        DataError: If the file is damaged or belongs to another network.
+    """
+    try:
+        state = safetensors.torch.load_file(path)
+        classifier.load_state_dict(state)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise DataError(f"{path}: damaged or not a safetensors file ({error}); copy it again") from error
+    except RuntimeError as error:
+        raise DataError(f"{path}: these weights do not fit the {CONFIG} beside them: {error}") from error
+
+
+def load_model(path: str | Path, *, device: str = "cpu") -> Model:
+    """Read a trained model from a run directory, a model's folder, or the weights file inside one.
+
+    Raises:
+        NoInputError: If it does not exist or holds no weights.
+        DataError: If a file in it is damaged, or was written by a newer version.
+    """
+    folder = _model_folder(Path(path))
+    meta = _read_meta(folder / META)
+    try:
+        config = make_config(path=folder / CONFIG)
+    except UsageError as error:
+        raise DataError(str(error)) from error
+    classifier = build_classifier(config.model, len(meta.classes))
+    load_weights(classifier, folder / WEIGHTS)
+    return Model(classifier.to(device).eval(), config, meta, folder)
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions that a number may depend on."""
+    import platform
+    from importlib.metadata import version
+
+    import numpy as np
+
+    import genomix
+
+    return {
+        "genomix": genomix.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scikit-learn": version("scikit-learn"),
+    }
+
+
+def _model_folder(path: Path) -> Path:
+    if not path.exists():
+        raise NoInputError(f"{path}: no such run directory or model")
+    folder = path if path.is_dir() else path.parent
+    missing = [name for name in (CONFIG, WEIGHTS, META) if not (folder / name).is_file()]
+    if WEIGHTS in missing and CONFIG not in missing:
+        raise NoInputError(
+            f"{folder}: a preset without weights (no {WEIGHTS}); train it first: genomix train --model {folder} ..."
+        )
+    if missing:
+        raise NoInputError(f"{folder}: not a run directory or model: {', '.join(missing)} missing")
+    return folder
+
+
+def _read_meta(path: Path) -> Meta:
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(stated, dict) and int(stated.get("schema_version", 0)) > SCHEMA_VERSION:
+            raise DataError(f"{path}: written by a newer genomix (schema {stated['schema_version']}); update genomix")
+        return Meta.model_validate(stated)
+    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: damaged meta data ({error}); restore it or train again") from error

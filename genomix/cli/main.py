@@ -1,0 +1,67 @@
+"""The command `genomix`: its sub-commands, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+import genomix
+from genomix.cli import evaluate, predict, train
+from genomix.errors import GenomixError
+
+app = typer.Typer(
+    name="genomix",
+    help="Train, evaluate and use classifiers of DNA sequences, from hundreds to millions of bases long.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+app.command("train")(train.train)
+app.command("predict")(predict.predict)
+app.command("evaluate")(evaluate.evaluate)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"genomix {genomix.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line and leave with the exit code that DESIGN and README list."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        code = app(standalone_mode=False)
+    except GenomixError as error:
+        lines = str(error).splitlines()
+        head = "genomix: error: "
+        sys.stderr.write("".join(f"{head if i == 0 else '  '}{line}\n" for i, line in enumerate(lines)))
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        sys.stderr.write("genomix: interrupted\n")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,121 @@
+"""Options that several commands share, and what they have in common on the way in and out."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from genomix.errors import UsageError
+
+OnInvalid = Annotated[
+    Literal["error", "skip", "mask"],
+    typer.Option(
+        "--on-invalid",
+        help="Records with letters that are no nucleotide codes: stop, leave the record out, or read the letter as N.",
+    ),
+]
+OnMissing = Annotated[
+    Literal["error", "skip"],
+    typer.Option("--on-missing", help="Records without a label, and labels without a record: stop, or leave them out."),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option("--labels", "-l", help="Table of id, label[, group][, split]; then every INPUT is sequences."),
+]
+LabelRegex = Annotated[
+    str | None,
+    typer.Option("--label-regex", help="Take the label from the header: what this pattern's group matches."),
+]
+ClassFiles = Annotated[
+    list[str] | None,
+    typer.Option("--class", help="NAME=FILE: all records of this file are of class NAME. Once for each class."),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", "-t", help="CPU threads; by default those SLURM or the machine grants.", show_default=False
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only warnings and errors.")]
+
+_DURATION = re.compile(r"^(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?$")
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of a duration such as `90`, `45m` or `1h30m`.
+
+    Raises:
+        UsageError: If it is not one, or nothing.
+    """
+    match = _DURATION.match(text.strip())
+    parts = match.groupdict() if match else {}
+    seconds = sum(float(parts.get(unit) or 0) * size for unit, size in (("h", 3600), ("m", 60), ("s", 1)))
+    if not seconds:
+        raise UsageError(f"{text!r} is not a duration; write it like 90s, 45m or 1h30m")
+    return seconds
+
+
+def parse_class_files(pairs: list[str] | None) -> list[tuple[str, str]]:
+    """Split the `NAME=FILE` of `--class`.
+
+    Raises:
+        UsageError: If a name or a file is missing.
+    """
+    split = [pair.partition("=") for pair in pairs or []]
+    for pair, (name, _, path) in zip(pairs or [], split, strict=True):
+        if not name or not path:
+            raise UsageError(f"--class {pair!r}: write it as NAME=FILE, for example --class phage=phages.fa")
+    return [(name, path) for name, _, path in split]
+
+
+def split_inputs(inputs: list[str], labels: str | None, *, labelled_otherwise: bool) -> tuple[list[str], str | None]:
+    """Tell the label table from the sequences among positional inputs.
+
+    With `--labels`, `--label-regex` or `--class`, all are sequences; otherwise the last of several is the label table, and
+    a single one must carry its labels itself.
+    """
+    if labels is not None or labelled_otherwise or len(inputs) < 2:
+        return inputs, labels
+    return inputs[:-1], inputs[-1]
+
+
+class _ConsoleHandler(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        self._console.print(prefix + record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+
+
+def start_log(*, quiet: bool) -> Console:
+    """Send what the library logs to stderr, through the console that progress bars are drawn on; return that console."""
+    console = Console(stderr=True)
+    log = logging.getLogger("genomix")
+    log.handlers[:] = [_ConsoleHandler(console)]
+    log.handlers[0].setLevel(logging.WARNING if quiet else logging.INFO)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    return console
+
+
+def warn(message: str) -> None:
+    """Log a warning; the callback the readers are given."""
+    logging.getLogger("genomix").warning("%s", message)
+
+
+def stated(**values: Any) -> dict[str, Any]:
+    """Return the dotted overrides that were stated: `a__b=1` is `a.b`, None was not stated."""
+    return {name.replace("__", "."): value for name, value in values.items() if value is not None}
+
+
+def say(message: str) -> None:
+    """Log what is worth knowing but nothing to worry about."""
+    logging.getLogger("genomix").info("%s", message)

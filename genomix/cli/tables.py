@@ -1,0 +1,74 @@
+"""Tables of results for people, on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from genomix.metrics import METRIC_NAMES, Metrics
+
+COMPARED = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "roc_auc", "log_loss")
+
+
+def print_comparison(results: Mapping[str, Metrics], split: str) -> None:
+    """Print one row a model: the metrics on the same held-out records, with their intervals."""
+    first = next(iter(results.values()))
+    table = Table(
+        title=f"{split}: {first.num_records} held-out records (95 % bootstrap intervals)", title_justify="left"
+    )
+    table.add_column("model", no_wrap=True)
+    for name in COMPARED:
+        table.add_column(name.replace("_", " "), justify="right")
+    for model, metrics in results.items():
+        table.add_row(model, *(_cell(metrics, name) for name in COMPARED))
+    _print(table)
+
+
+def print_metrics(metrics: Metrics, title: str) -> None:
+    """Print every metric with its interval, the table of classes and the confusion matrix."""
+    table = Table(title=f"{title}: {metrics.num_records} records (95 % bootstrap intervals)", title_justify="left")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("interval", justify="right")
+    for name in METRIC_NAMES:
+        value, interval = metrics.values[name], metrics.intervals.get(name)
+        between = f"{interval.low:.3f} to {interval.high:.3f}" if interval else ""
+        table.add_row(name.replace("_", " "), _number(value), between)
+    _print(table)
+    classes = Table(title="classes", title_justify="left")
+    classes.add_column("label", overflow="fold")
+    for name in ("precision", "recall", "f1", "support", "roc auc", "pr auc"):
+        classes.add_column(name, justify="right")
+    for entry in metrics.per_class:
+        numbers = (entry.precision, entry.recall, entry.f1)
+        classes.add_row(
+            entry.label, *map(_number, numbers), str(entry.support), _number(entry.roc_auc), _number(entry.pr_auc)
+        )
+    _print(classes)
+    confusion = Table(title="confusion: rows true, columns predicted", title_justify="left")
+    confusion.add_column("", overflow="fold")
+    for label in metrics.classes:
+        confusion.add_column(label, justify="right", overflow="fold")
+    for label, row in zip(metrics.classes, metrics.confusion, strict=True):
+        confusion.add_row(label, *(str(count) for count in row))
+    _print(confusion)
+    for note in metrics.notes:
+        Console().print(f"note: {note}", markup=False, highlight=False)
+
+
+def _cell(metrics: Metrics, name: str) -> str:
+    interval = metrics.intervals.get(name)
+    return _number(metrics.values[name]) + (f" ({interval.low:.3f}-{interval.high:.3f})" if interval else "")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _print(table: Table) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(console.width, 140))
+    console.print(table)

@@ -1,0 +1,202 @@
+"""Reads predictions tables: those of `predictions`, and those of other programs with the columns that matter."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from genomix.data.predictions import PROBABILITY_PREFIX, SKIPPED
+from genomix.errors import DataError, NoInputError, Problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUM_TOLERANCE = 0.01
+RANGE_TOLERANCE = 1e-6
+UNKNOWN_LENGTH = -1
+
+
+@dataclass
+class PredictionTable:
+    """Predictions of R records over C classes, in the order of the table.
+
+    Attributes:
+        ids: The records' ids.
+        lengths: Int64 (R,), in bp; -1 where the table has none.
+        labels: The predicted labels; None for skipped records.
+        confidence: Float64 (R,), the highest probability; NaN for skipped records.
+        probabilities: Float64 (R, C), rows sum to 1; NaN for skipped records.
+        classes: The C labels, in the order of the columns.
+        statuses: One tuple per record; holds `skipped` exactly if there are no probabilities.
+        notes: Free text; empty where there is none.
+    """
+
+    ids: list[str]
+    lengths: np.ndarray
+    labels: list[str | None]
+    confidence: np.ndarray
+    probabilities: np.ndarray
+    classes: list[str]
+    statuses: list[tuple[str, ...]]
+    notes: list[str]
+
+    @property
+    def is_skipped(self) -> np.ndarray:
+        """Bool (R,), True for records without probabilities."""
+        return np.isnan(self.confidence)
+
+
+def read_predictions(path: str | Path) -> PredictionTable:
+    """Read a predictions table: tabs, commas (either also gzipped) or Parquet, seen by its content.
+
+    Only the column `id` and two or more columns `probability_<class>` must be there. A row whose probabilities are all
+    empty or NaN is that of a skipped record. Rows are rescaled to sum to exactly 1, as printed decimals do not.
+
+    Raises:
+        NoInputError: If the file is missing, unreadable or empty.
+        DataError: If columns are missing, or rows have no id or that of another, or values that are no probabilities
+            (each within 0 and 1, a row's sum 1 within 0.01).
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise NoInputError(f"{path}: cannot be read ({error.strerror}); name a predictions table") from error
+    if not content:
+        raise NoInputError(f"{path}: is empty; name a predictions table")
+    sheet = _read_parquet(path, content) if content[:4] == b"PAR1" else _read_text(path, content)
+    classes = [name.removeprefix(PROBABILITY_PREFIX) for name in sheet.header if name.startswith(PROBABILITY_PREFIX)]
+    if "id" not in sheet.header or len(classes) < 2 or len(set(sheet.header)) < len(sheet.header):
+        found = ", ".join(sheet.header)
+        raise DataError(
+            f"{path}:1: a predictions table has a column id and at least two columns {PROBABILITY_PREFIX}<class>, "
+            f"each once; found {found}"
+        )
+    table = _collect(sheet, classes)
+    if not table.ids:
+        raise NoInputError(f"{path}: has a header but no rows; name a predictions table with records")
+    return table
+
+
+class _Row(NamedTuple):
+    place: str
+    cells: list[Any]
+
+
+class _Sheet(NamedTuple):
+    header: list[str]
+    rows: Iterator[_Row]
+
+
+def _read_parquet(path: Path, content: bytes) -> _Sheet:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(pa.BufferReader(content))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: is not a whole Parquet file ({error}); write it again") from error
+    cells = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    return _Sheet(table.column_names, (_Row(f"{path}: row {row}", list(values)) for row, values in enumerate(cells, 1)))
+
+
+def _read_text(path: Path, content: bytes) -> _Sheet:
+    try:
+        text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is neither a whole table of text nor Parquet ({error}); write it again") from error
+    is_tsv = "\t" in text.partition("\n")[0]
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, dialect="excel-tab", quoting=csv.QUOTE_NONE) if is_tsv else csv.reader(lines)
+    header = next(reader, [])
+    return _Sheet(header, (_Row(f"{path}:{reader.line_num}", cells) for cells in reader if cells))
+
+
+def _collect(sheet: _Sheet, classes: list[str]) -> PredictionTable:
+    """Check every row, and gather them; all problems are reported at once."""
+    problems = Problems()
+    table = PredictionTable([], np.empty(0), [], np.empty(0), np.empty(0), classes, [], [])
+    lengths, probabilities = [], []
+    places: dict[str, str] = {}
+    for place, cells in sheet.rows:
+        if len(cells) != len(sheet.header):
+            problems.add(f"{place}: has {len(cells)} columns where the header has {len(sheet.header)}; mend the row")
+            continue
+        named = dict(zip(sheet.header, ("" if cell is None else cell for cell in cells), strict=True))
+        record_id = str(named["id"])
+        if not record_id:
+            problems.add(f"{place}: has no id; give each row the id of its record")
+        elif record_id in places:
+            problems.add(f"{place}: record {record_id!r} is already at {places[record_id]}; keep one of them")
+        places[record_id] = place
+        try:
+            length = _length(named.get("length", ""))
+            row = _probabilities([named[PROBABILITY_PREFIX + label] for label in classes])
+            statuses = _statuses(str(named.get("status", "")), is_skipped=row is None)
+            label = _label(str(named.get("label", "")), row, classes)
+        except ValueError as error:
+            problems.add(f"{place}: record {record_id!r}: {error}")
+            continue
+        table.ids.append(record_id)
+        table.labels.append(label)
+        table.statuses.append(statuses)
+        table.notes.append(str(named.get("note", "")))
+        lengths.append(length)
+        probabilities.append(np.full(len(classes), np.nan) if row is None else row)
+    problems.raise_if_any()
+    table.lengths = np.array(lengths, dtype=np.int64)
+    table.probabilities = np.array(probabilities, dtype=np.float64).reshape(-1, len(classes))
+    table.confidence = table.probabilities.max(axis=1)
+    return table
+
+
+def _probabilities(cells: list[Any]) -> np.ndarray | None:
+    """Return the probabilities (C,) of a row, None if all are empty or NaN."""
+    try:
+        row = np.array([math.nan if cell == "" else float(cell) for cell in cells])
+    except ValueError as error:
+        raise ValueError(f"a probability is not a number ({error}); write a decimal number") from error
+    if np.all(np.isnan(row)):
+        return None
+    if not np.all((row >= -RANGE_TOLERANCE) & (row <= 1 + RANGE_TOLERANCE)):
+        shown = ", ".join(map(str, cells))
+        raise ValueError(f"probabilities must be from 0 to 1, all or none of a row; found {shown}")
+    row = row.clip(0, 1)
+    if abs(row.sum() - 1) > SUM_TOLERANCE:
+        raise ValueError(
+            f"probabilities must sum to 1 within {SUM_TOLERANCE}; found {row.sum():.6g}; normalise the row"
+        )
+    return row / row.sum()
+
+
+def _length(cell: Any) -> int:
+    if cell == "":
+        return UNKNOWN_LENGTH
+    if not str(cell).isdecimal():
+        raise ValueError(f"the length {cell!r} is not a whole number of bp; mend or leave out the column length")
+    return int(cell)
+
+
+def _statuses(cell: str, *, is_skipped: bool) -> tuple[str, ...]:
+    statuses = tuple(filter(None, cell.split(";")))
+    if is_skipped == (SKIPPED in statuses):
+        return statuses or ("ok",)
+    if statuses:
+        raise ValueError(f"the status is {cell!r} but there are {'no ' * is_skipped}probabilities; mend one of them")
+    return (SKIPPED,)
+
+
+def _label(cell: str, row: np.ndarray | None, classes: list[str]) -> str | None:
+    """Return the label of a row as written, as two probabilities may be equal in print; else that of the highest."""
+    if row is None:
+        return None
+    if cell and cell not in classes:
+        raise ValueError(f"the label {cell!r} has no column {PROBABILITY_PREFIX}{cell}; add it or mend the label")
+    return cell or classes[int(row.argmax())]

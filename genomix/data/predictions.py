@@ -1,0 +1,216 @@
+"""The predictions table: one row per record, written as a stream. `prediction_reader` reads it back.
+
+Columns: `id`, `length` (bp), `label`, `confidence` (the probability of the label), `probability_<class>` for each of
+the classes, `status` (one or more of `STATUSES`, joined by `;`), `note`. A skipped record has no label, confidence or
+probabilities.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import sys
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TextIO
+
+import numpy as np
+
+from genomix.errors import CannotWriteError, DataError, UsageError
+from genomix.runtime import atomic_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+PROBABILITY_PREFIX = "probability_"
+SKIPPED = "skipped"
+STATUSES = ("ok", "cut", "n_rich", "too_short", SKIPPED)
+DELIMITERS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
+PARQUET_SUFFIX = ".parquet"
+PARQUET_GROUP_ROWS = 8192
+
+
+class PredictionRow(NamedTuple):
+    """What is said of one record; its label and confidence are those of the highest probability.
+
+    Attributes:
+        id: The record's id.
+        length: Length of the record in bp.
+        probabilities: One per class (C,), or None for a skipped record.
+        statuses: Of `STATUSES`; holds `skipped` exactly if there are no probabilities.
+        note: Free text.
+    """
+
+    id: str
+    length: int
+    probabilities: Sequence[float] | np.ndarray | None
+    statuses: tuple[str, ...] = ("ok",)
+    note: str = ""
+
+
+def check_output(path: str | Path, *, force: bool = False) -> None:
+    """Find out, before any work, whether predictions can be written to `path` (`-` is stdout).
+
+    Raises:
+        UsageError: If the suffix is not that of a format.
+        CannotWriteError: If the file exists (without `force`), is a directory, or has no directory to be in.
+    """
+    if str(path) == "-":
+        return
+    path = Path(path)
+    if _suffix(path) not in (*DELIMITERS, PARQUET_SUFFIX) or path.suffixes[-2:] == [PARQUET_SUFFIX, ".gz"]:
+        known = ", ".join([*DELIMITERS, *(f"{suffix}.gz" for suffix in DELIMITERS), PARQUET_SUFFIX])
+        raise UsageError(f"{path}: the suffix names no format of predictions; use one of {known}")
+    if path.is_dir():
+        raise CannotWriteError(f"{path}: is a directory; name a file")
+    if path.exists() and not force:
+        raise CannotWriteError(f"{path}: exists; use --force to replace it")
+    if not path.parent.is_dir():
+        raise CannotWriteError(f"{path}: there is no directory {path.parent}; make it first (mkdir -p {path.parent})")
+
+
+class PredictionWriter:
+    """Writes predictions to stdout or to a file that appears whole, under its name, when the `with` block ends well.
+
+    The format follows the suffix: `.tsv` and `.txt` (and stdout) separated by tabs without quotes, `.csv` with quotes
+    where needed, either with `.gz` after it, and `.parquet`. The text formats write numbers with 6 decimals, and the
+    same rows always give the same bytes.
+
+    Args:
+        path: The file, or `-` for stdout.
+        classes: The C labels.
+        force: Replace an existing file.
+
+    Raises:
+        UsageError: If the suffix is not that of a format, or two classes have the same label.
+        CannotWriteError: As for `check_output`.
+    """
+
+    def __init__(self, path: str | Path, classes: Sequence[str], *, force: bool = False) -> None:
+        check_output(path, force=force)
+        if len(set(classes)) < len(classes):
+            raise UsageError(f"{path}: each class needs a label of its own, got {', '.join(classes)}")
+        self._path = path
+        self._classes = list(classes)
+        self._resources = ExitStack()
+        self._sink: _TextSink | _ParquetSink
+
+    def __enter__(self) -> Self:
+        """Open the temporary file, or stdout, and write the header."""
+        with self._resources:
+            if str(self._path) == "-":
+                self._sink = _TextSink(sys.stdout, "\t", flush=True)
+            else:
+                temporary = self._resources.enter_context(atomic_path(self._path))
+                self._sink = self._open(temporary)
+            self._sink.write_header(self._classes)
+            self._resources = self._resources.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Complete the file and give it its name, or remove it after an error."""
+        self._resources.__exit__(kind, error, traceback)
+
+    def write(self, rows: Sequence[PredictionRow]) -> None:
+        """Add rows, in this order.
+
+        Raises:
+            ValueError: If a row's probabilities do not fit the classes, or its statuses are not as they should be.
+            DataError: If an id or a label has a tab or line break that the format cannot hold.
+        """
+        self._sink.write([self._cells(row) for row in rows])
+
+    def _open(self, temporary: Path) -> _TextSink | _ParquetSink:
+        suffix = _suffix(Path(self._path))
+        if suffix == PARQUET_SUFFIX:
+            return self._resources.enter_context(closing(_ParquetSink(temporary)))
+        if Path(self._path).suffix != ".gz":
+            text = self._resources.enter_context(temporary.open("w", encoding="utf-8", newline=""))
+        else:
+            raw = self._resources.enter_context(temporary.open("wb"))
+            packed = self._resources.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0))
+            text = self._resources.enter_context(io.TextIOWrapper(packed, encoding="utf-8", newline=""))
+        return _TextSink(text, DELIMITERS[suffix])
+
+    def _cells(self, row: PredictionRow) -> list[Any]:
+        if not row.statuses or not set(row.statuses) <= set(STATUSES):
+            raise ValueError(f"record {row.id!r}: statuses must be of {', '.join(STATUSES)}; got {row.statuses}")
+        if (row.probabilities is None) != (SKIPPED in row.statuses):
+            raise ValueError(f"record {row.id!r}: a record has either probabilities or the status {SKIPPED!r}")
+        label, confidence, probabilities = None, None, [None] * len(self._classes)
+        if row.probabilities is not None:
+            values = np.asarray(row.probabilities, dtype=np.float64)
+            if values.shape != (len(self._classes),) or not np.isfinite(values).all():
+                raise ValueError(f"record {row.id!r}: needs {len(self._classes)} finite probabilities; got {values}")
+            label, confidence, probabilities = self._classes[values.argmax()], float(values.max()), values.tolist()
+        note = " ".join(row.note.split())
+        return [row.id, row.length, label, confidence, *probabilities, ";".join(row.statuses), note]
+
+
+class _TextSink:
+    def __init__(self, text: TextIO, delimiter: str, *, flush: bool = False) -> None:
+        self._text = text
+        self._flush = flush
+        quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+        quotechar = None if delimiter == "\t" else '"'
+        self._rows = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=quoting, quotechar=quotechar)
+
+    def write_header(self, classes: Sequence[str]) -> None:
+        self.write([_columns(classes)])
+
+    def write(self, rows: Sequence[Sequence[Any]]) -> None:
+        for cells in rows:
+            try:
+                self._rows.writerow([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in cells])
+            except csv.Error as error:
+                text = next((cell for cell in cells if isinstance(cell, str) and set("\t\r\n") & set(cell)), cells[0])
+                message = f"{text!r} has a tab or a line break, which this table cannot hold; write .csv or .parquet"
+                raise DataError(message) from error
+        if self._flush:
+            self._text.flush()
+
+
+class _ParquetSink:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pending: list[Sequence[Any]] = []
+
+    def write_header(self, classes: Sequence[str]) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        kinds = {"length": pa.int64(), "confidence": pa.float64()}
+        kinds |= {f"{PROBABILITY_PREFIX}{label}": pa.float64() for label in classes}
+        self._schema = pa.schema([(column, kinds.get(column, pa.string())) for column in _columns(classes)])
+        self._writer = parquet.ParquetWriter(self._path, self._schema, compression="zstd")
+
+    def write(self, rows: Sequence[Sequence[Any]]) -> None:
+        self._pending.extend(rows)
+        while len(self._pending) >= PARQUET_GROUP_ROWS:
+            self._write_group(self._pending[:PARQUET_GROUP_ROWS])
+            del self._pending[:PARQUET_GROUP_ROWS]
+
+    def close(self) -> None:
+        if self._pending:
+            self._write_group(self._pending)
+        self._writer.close()
+
+    def _write_group(self, rows: Sequence[Sequence[Any]]) -> None:
+        import pyarrow as pa
+
+        columns = zip(*rows, strict=True)
+        arrays = [pa.array(column, type=field.type) for column, field in zip(columns, self._schema, strict=True)]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+
+
+def _columns(classes: Sequence[str]) -> list[str]:
+    return ["id", "length", "label", "confidence", *(PROBABILITY_PREFIX + label for label in classes), "status", "note"]
+
+
+def _suffix(path: Path) -> str:
+    """Return the suffix that names the format: the one before `.gz`, if that is the last."""
+    return path.with_suffix("").suffix.lower() if path.suffix == ".gz" else path.suffix.lower()

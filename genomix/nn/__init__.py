@@ -1,0 +1,1 @@
+"""The networks: Paramixer and what stands around it."""

@@ -1,0 +1,123 @@
+"""From configuration to network: the only place in `nn` that reads a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from genomix.config import KmerConfig, NetworkConfig, ParamixerConfig
+from genomix.errors import UsageError
+from genomix.nn.classifier import Classifier
+from genomix.nn.embedding import Embedding
+from genomix.nn.kmer import KmerClassifier
+from genomix.nn.paramixer import Paramixer
+from genomix.nn.pooling import AttentionPooling, ClsPooling, FlattenPooling, MaxPooling, MeanPooling, pooled_dim
+from genomix.nn.stem import ConvStem
+
+VOCABULARY_SIZE = 6
+
+
+def build_classifier(config: NetworkConfig | KmerConfig, num_classes: int) -> nn.Module:
+    """Return the untrained network: a module from tokens (B, N) and lengths (B,) to logits (B, C).
+
+    Raises:
+        UsageError: If parts of the configuration do not fit together.
+    """
+    if isinstance(config, KmerConfig):
+        return KmerClassifier(config.k, num_classes)
+    _check(config)
+    max_length = _resolved_length(config)
+    dim = config.encoder.dim
+    stem = ConvStem(config.embedding.dim, dim, config.stem.widths) if config.stem else None
+    head: list[nn.Module] = [nn.LayerNorm(dim)] if config.head.norm else []
+    head += [nn.Dropout(config.head.dropout)] if config.head.dropout else []
+    return Classifier(
+        Embedding(
+            VOCABULARY_SIZE, config.embedding.dim, config.embedding.position, max_length, config.embedding.dropout
+        ),
+        stem,
+        ENCODERS[config.encoder.name](config.encoder, max_length + (config.pooling == "cls")),
+        _pooling(config.pooling, dim, max_length),
+        nn.Sequential(*head, nn.Linear(pooled_dim(config.pooling, dim, max_length), num_classes)),
+        padded_length=max_length if config.padding == "token" else None,
+    )
+
+
+def _paramixer(config: ParamixerConfig, max_length: int) -> nn.Module:
+    return Paramixer(
+        config.dim,
+        config.hidden_dim,
+        config.num_layers,
+        config.protocol,
+        max_length,
+        residual=config.residual,
+        link_gain=config.link_gain,
+        normalise=config.normalise,
+        input_dropout=config.input_dropout,
+        dropout=config.dropout,
+    )
+
+
+ENCODERS: dict[str, Callable[[ParamixerConfig, int], nn.Module]] = {"paramixer": _paramixer}
+
+
+def is_position_bound(config: NetworkConfig | KmerConfig) -> bool:
+    """Say whether the network cannot take a record longer than `max_length`, by its positions, its head or its padding."""
+    return isinstance(config, NetworkConfig) and (
+        config.embedding.position == "learned" or config.pooling == "flatten" or config.padding == "token"
+    )
+
+
+def measure_saved_bytes_per_base(classifier: nn.Module, length: int) -> float:
+    """Return the bytes that a training step keeps for its backward pass for every base, found by running one record.
+
+    Args:
+        classifier: The network, on any device.
+        length: Bases of the record to try; the longer, the nearer the figure to that of long records.
+    """
+    saved: dict[int, int] = {}
+    weights = {parameter.data_ptr() for parameter in classifier.parameters()}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            saved[storage.data_ptr()] = storage.nbytes()
+        kept.append(tensor)
+        return tensor
+
+    kept: list[torch.Tensor] = []
+    device = next(classifier.parameters()).device
+    tokens = torch.zeros(1, length, dtype=torch.uint8, device=device)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        classifier(tokens, torch.tensor([length], device=device))
+    return sum(saved.values()) / length
+
+
+def _pooling(name: str, dim: int, max_length: int) -> nn.Module:
+    match name:
+        case "mean":
+            return MeanPooling()
+        case "max":
+            return MaxPooling()
+        case "attention":
+            return AttentionPooling(dim)
+        case "cls":
+            return ClsPooling(dim)
+        case _:
+            return FlattenPooling(max_length)
+
+
+def _resolved_length(config: NetworkConfig) -> int:
+    if config.max_length is None:
+        raise UsageError("model.max_length: not decided yet; state it to build a network without data")
+    return config.max_length
+
+
+def _check(config: NetworkConfig) -> None:
+    if config.stem is None and config.embedding.dim != config.encoder.dim:
+        raise UsageError(
+            f"model.embedding.dim is {config.embedding.dim} and model.encoder.dim {config.encoder.dim}: "
+            "without a stem they must be equal"
+        )

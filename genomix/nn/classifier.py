@@ -1,0 +1,78 @@
+"""The whole network: tokens of a record in, one logit a class out.
+
+B batch, N positions, D embedding, C classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from genomix.nn.embedding import Embedding
+from genomix.nn.pooling import ClsPooling
+from genomix.nn.stem import ConvStem
+
+PAD = 5
+
+
+class Classifier(nn.Module):
+    """Embedding, stem, encoder, pooling and head in a row.
+
+    Args:
+        embedding: Maps tokens (B, N) and mask (B, N) to (B, N, E).
+        stem: Maps (B, N, E) and lengths to (B, N', D), or None where the encoder reads the embedding itself.
+        encoder: Maps (B, N, D) and lengths (B,) to (B, N, D).
+        pooling: Maps (B, N, D) and mask to (B, P).
+        head: Maps (B, P) to logits (B, C).
+        padded_length: None, or the length to which every batch is filled with padding tokens that count as real ones, as the
+            published genome model does. The length of a record is then something the network can see.
+    """
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        stem: ConvStem | None,
+        encoder: nn.Module,
+        pooling: nn.Module,
+        head: nn.Module,
+        *,
+        padded_length: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.stem = stem
+        self.encoder = encoder
+        self.pooling = pooling
+        self.head = head
+        self.padded_length = padded_length
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits (B, C) of tokens (B, N), integers, of which lengths (B,) are real in each record.
+
+        Raises:
+            ValueError: If N exceeds what learned positions, a flatten head or `padded_length` can hold.
+        """
+        if self.padded_length is not None:
+            tokens, lengths = _fill(tokens, lengths, self.padded_length)
+        mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+        hidden = self.embedding(tokens, mask)
+        if self.stem is not None:
+            hidden = self.stem(hidden, lengths)
+            lengths = self.stem.output_lengths(lengths)
+        if isinstance(self.pooling, ClsPooling):
+            hidden = self.pooling.prepend(hidden)
+            lengths = lengths + 1
+        mask = torch.arange(hidden.shape[1], device=tokens.device) < lengths[:, None]
+        encoded = self.encoder(hidden, lengths)
+        return self.head(self.pooling(encoded, mask))
+
+
+def _fill(tokens: Tensor, lengths: Tensor, padded_length: int) -> tuple[Tensor, Tensor]:
+    missing = padded_length - tokens.shape[1]
+    if missing < 0:
+        raise ValueError(
+            f"this network holds {padded_length} bases, not {tokens.shape[1]}: cut the records into windows"
+        )
+    outside = torch.arange(tokens.shape[1], device=tokens.device) >= lengths[:, None]
+    tokens = nn.functional.pad(tokens.masked_fill(outside, PAD), (0, missing), value=PAD)
+    return tokens, torch.full_like(lengths, padded_length)

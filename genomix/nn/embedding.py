@@ -1,0 +1,64 @@
+"""Tokens to vectors, with the position in the record added where asked for.
+
+B batch, N positions, D embedding, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Position = Literal["none", "learned", "sinusoidal"]
+
+
+class Embedding(nn.Module):
+    """Embeds tokens and, where asked for, their positions; positions behind a record's length come out as zeros.
+
+    Args:
+        vocabulary_size: V, with the padding token last.
+        dim: D.
+        position: `"none"`; `"learned"`, a table of `max_length` rows (the paper's APC); or `"sinusoidal"` (Vaswani et al.
+            2017, section 3.5), which has no parameters and no longest length.
+        max_length: Rows of the learned table; a longer input is a ValueError.
+        dropout: Probability of zeroing an entry.
+    """
+
+    def __init__(self, vocabulary_size: int, dim: int, position: Position, max_length: int, dropout: float) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary_size, dim, padding_idx=vocabulary_size - 1)
+        self.positions = nn.Embedding(max_length, dim) if position == "learned" else None
+        self.sinusoidal = position == "sinusoidal"
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Embed tokens (B, N) of any integer type, real where mask (B, N) is True, as (B, N, D).
+
+        Raises:
+            ValueError: If positions are learned and N exceeds their number.
+        """
+        embedded = self.tokens(tokens.long())
+        num_positions = tokens.shape[1]
+        if self.positions is not None:
+            if num_positions > self.positions.num_embeddings:
+                raise ValueError(
+                    f"learned positions reach to {self.positions.num_embeddings}, not to {num_positions}: "
+                    "cut the records into windows"
+                )
+            embedded = embedded + self.positions.weight[:num_positions]
+        elif self.sinusoidal:
+            embedded = embedded + sinusoids(num_positions, embedded.shape[2]).to(embedded)
+        return self.dropout(embedded * mask.unsqueeze(-1))
+
+
+def sinusoids(num_positions: int, dim: int) -> Tensor:
+    """Return the sinusoidal position table (N, D): sine in the even, cosine in the odd columns."""
+    position = torch.arange(num_positions, dtype=torch.float32).unsqueeze(1)
+    frequency = torch.exp(torch.arange(0, dim, 2, dtype=torch.float32) * (-math.log(10000.0) / dim))
+    angles = position * frequency
+    table = torch.zeros(num_positions, dim)
+    table[:, 0::2] = torch.sin(angles)
+    table[:, 1::2] = torch.cos(angles[:, : dim // 2])
+    return table

@@ -1,0 +1,76 @@
+"""The baseline every network is held against: canonical k-mer frequencies and a linear model.
+
+B batch, N positions, F canonical k-mers, C classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+CHUNK_BP = 1 << 22
+NUM_BASES = 4
+
+
+def canonical_ranks(k: int) -> np.ndarray:
+    """Return, for each of the 4^k k-mers in lexical order, the rank (int64) of its canonical form.
+
+    The canonical form of a k-mer is the smaller of itself and its reverse complement, so that both strands count alike.
+    """
+    codes = np.arange(NUM_BASES**k)
+    reverse = np.zeros_like(codes)
+    rest = codes.copy()
+    for _ in range(k):
+        reverse = reverse * NUM_BASES + (NUM_BASES - 1 - rest % NUM_BASES)
+        rest //= NUM_BASES
+    return np.unique(np.minimum(codes, reverse), return_inverse=True)[1]
+
+
+class KmerClassifier(nn.Module):
+    """Logistic regression on standardised frequencies of canonical k-mers; k-mers with an unknown base do not count.
+
+    The weights are found by scikit-learn (`genomix.train.kmer`); here they are applied, so that the baseline is saved,
+    loaded and predicted with like any network.
+
+    Args:
+        k: Length of the k-mers in bp.
+        num_classes: C.
+    """
+
+    ranks: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, k: int, num_classes: int) -> None:
+        super().__init__()
+        self.k = k
+        ranks = canonical_ranks(k)
+        self.num_kmers = int(ranks.max()) + 1
+        self.register_buffer("ranks", torch.from_numpy(ranks), persistent=False)
+        self.register_buffer("mean", torch.zeros(self.num_kmers))
+        self.register_buffer("scale", torch.ones(self.num_kmers))
+        self.head = nn.Linear(self.num_kmers, num_classes)
+
+    def features(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Return the frequencies (B, F) of tokens (B, N); a record without any whole k-mer gets the training mean."""
+        counts = torch.stack([self._count(row[:length]) for row, length in zip(tokens, lengths.tolist(), strict=True)])
+        total = counts.sum(1, keepdim=True)
+        return torch.where(total > 0, counts / total.clamp(min=1), self.mean)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits (B, C) of tokens (B, N), of which lengths (B,) are real in each record."""
+        return self.head((self.features(tokens, lengths) - self.mean) / self.scale)
+
+    def _count(self, tokens: Tensor) -> Tensor:
+        counts = torch.zeros(self.num_kmers, device=tokens.device)
+        for start in range(0, len(tokens) - self.k + 1, CHUNK_BP):
+            chunk = tokens[start : start + CHUNK_BP + self.k - 1].long()
+            size = len(chunk) - self.k + 1
+            code = torch.zeros(size, dtype=torch.int64, device=tokens.device)
+            known = torch.ones(size, dtype=torch.bool, device=tokens.device)
+            for i in range(self.k):
+                code = code * NUM_BASES + chunk[i : i + size]
+                known &= chunk[i : i + size] < NUM_BASES
+            counts += torch.bincount(self.ranks[code[known]], minlength=self.num_kmers)
+        return counts

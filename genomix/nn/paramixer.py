@@ -1,0 +1,135 @@
+"""Paramixer: mixing by a product of sparse, parameterised factors (Yu, Khalitov, Cheng, Yang: CVPR 2022).
+
+B batch, N positions, D embedding, K links, M factors.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+import torch
+
+from genomix.nn.mixing import mix
+from genomix.nn.protocols import Protocol, count_factors, link_offsets
+
+Residual = Literal["step", "input"]
+
+
+def mlp(input_dim: int, hidden_dim: int, output_dim: int) -> nn.Sequential:
+    """Return the two-layer network the paper uses for f_m and g: Linear, GELU, Linear."""
+    return nn.Sequential(nn.Linear(input_dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, output_dim))
+
+
+class ParamixerLayer(nn.Module):
+    """One layer: V = g(V), then V = W_m V + V for m = 1..M, where the rows of W_m are f_m(X).
+
+    Args:
+        dim: D.
+        hidden_dim: Width of the hidden layer of every `link_mlp` (f_m) and of the `value_mlp` (g).
+        offsets: The links' offsets, M lists of K.
+        residual: What is added after each factor: `"step"`, its own input (the paper); or `"input"`, g(V).
+        link_gain: What the initial weights of each link_mlp's last layer are multiplied by. 1 is PyTorch's own
+            initialisation, with which the values grow without bound as N grows; 0 makes every factor start as the identity.
+        normalise: Read V through a LayerNorm and add the outcome to V (pre-norm residual layer); the paper does neither.
+        dropout: Probability of zeroing an entry of the layer's outcome.
+    """
+
+    offsets: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        hidden_dim: int,
+        offsets: list[list[int]],
+        *,
+        residual: Residual,
+        link_gain: float,
+        normalise: bool,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        num_links = len(offsets[0])
+        self.norm = nn.LayerNorm(dim) if normalise else None
+        self.value_mlp = mlp(dim, hidden_dim, dim)
+        self.link_mlps = nn.ModuleList(mlp(dim, hidden_dim, num_links) for _ in offsets)
+        self.register_buffer("offsets", torch.tensor(offsets, dtype=torch.int64), persistent=False)
+        self.residual: Residual = residual
+        self.dropout = nn.Dropout(dropout)
+        if link_gain != 1:
+            with torch.no_grad():
+                for link_mlp in self.link_mlps:
+                    for parameter in link_mlp[2].parameters():  # pyright: ignore[reportIndexIssue]
+                        parameter.mul_(link_gain)
+
+    def forward(self, values: Tensor, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Mix values (B, N, D) by factors made from inputs (B, N, D); rows behind lengths (B,) are not used.
+
+        Returns:
+            (B, N, D); what rows behind a record's length hold is not defined.
+        """
+        start = self.value_mlp(values if self.norm is None else self.norm(values))
+        mixed = start
+        for link_mlp, offsets in zip(self.link_mlps, self.offsets, strict=True):
+            mixed = mix(link_mlp(inputs), offsets, mixed, lengths, residual=self.residual == "step")
+            if self.residual == "input":
+                mixed = mixed + start
+        mixed = self.dropout(mixed)
+        return mixed if self.norm is None else values + mixed
+
+
+class Paramixer(nn.Module):
+    """A stack of Paramixer layers; the factors of every layer are made from the input of the stack.
+
+    Args:
+        dim: D.
+        hidden_dim: Width of the hidden layers of f_m and g.
+        num_layers: Layers of the stack.
+        protocol: `"chord"` or `"cdil"`.
+        max_length: The length from which every position reaches every other: M = ceil(log2 max_length) factors.
+        residual: See `ParamixerLayer`.
+        link_gain: See `ParamixerLayer`.
+        normalise: Read the input of f and the values of g through LayerNorm, and make the layers pre-norm residual ones.
+        dropout: Probability of zeroing an entry, of the values that enter and after every layer.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        hidden_dim: int,
+        num_layers: int,
+        protocol: Protocol,
+        max_length: int,
+        *,
+        residual: Residual = "step",
+        link_gain: float = 1.0,
+        normalise: bool = False,
+        input_dropout: float = 0.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        offsets = link_offsets(protocol, count_factors(max_length))
+        self.dropout = nn.Dropout(input_dropout)
+        self.norm = nn.LayerNorm(dim) if normalise else None
+        self.layers = nn.ModuleList(
+            ParamixerLayer(
+                dim,
+                hidden_dim,
+                offsets,
+                residual=residual,
+                link_gain=link_gain,
+                normalise=normalise,
+                dropout=dropout,
+            )
+            for _ in range(num_layers)
+        )
+
+    def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """Encode (B, N, D), of which lengths (B,) positions are real, as (B, N, D), zero behind a record's length."""
+        inputs = embedded if self.norm is None else self.norm(embedded)
+        values = self.dropout(embedded)
+        for layer in self.layers:
+            values = layer(values, inputs, lengths)
+        inside = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
+        return values * inside.unsqueeze(-1)

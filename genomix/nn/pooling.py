@@ -1,0 +1,86 @@
+"""From one vector a position to one a record; padding never counts.
+
+B batch, N positions, D embedding.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Pooling = Literal["mean", "max", "attention", "cls", "flatten"]
+
+
+class MeanPooling(nn.Module):
+    """The mean over a record's real positions."""
+
+    def forward(self, encoded: Tensor, mask: Tensor) -> Tensor:
+        """Pool (B, N, D) under mask (B, N) to (B, D)."""
+        return (encoded * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+
+
+class MaxPooling(nn.Module):
+    """The maximum of every channel over a record's real positions."""
+
+    def forward(self, encoded: Tensor, mask: Tensor) -> Tensor:
+        """Pool (B, N, D) under mask (B, N) to (B, D)."""
+        return encoded.masked_fill(~mask.unsqueeze(-1), -torch.inf).amax(1)
+
+
+class AttentionPooling(nn.Module):
+    """A weighted mean, the weights a softmax over the real positions of one learned score a position."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(dim, 1, bias=False)
+
+    def forward(self, encoded: Tensor, mask: Tensor) -> Tensor:
+        """Pool (B, N, D) under mask (B, N) to (B, D)."""
+        weights = self.score(encoded).masked_fill(~mask.unsqueeze(-1), -torch.inf).softmax(1)
+        return (weights * encoded).sum(1)
+
+
+class ClsPooling(nn.Module):
+    """The vector at the first position, where the classifier has put a learned token that stands for the record."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(dim) / dim**0.5)
+
+    def prepend(self, embedded: Tensor) -> Tensor:
+        """Put the learned token before the positions of (B, N, D), giving (B, N + 1, D)."""
+        return torch.cat([self.token.to(embedded).expand(embedded.shape[0], 1, -1), embedded], dim=1)
+
+    def forward(self, encoded: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG002 (the first position is always real)
+        """Pool (B, N, D) to (B, D)."""
+        return encoded[:, 0]
+
+
+class FlattenPooling(nn.Module):
+    """All positions side by side, as the paper's genome model reads them: the head sees every position at its place.
+
+    Args:
+        max_length: The positions there is room for; shorter records leave zeros, longer ones are a ValueError.
+    """
+
+    def __init__(self, max_length: int) -> None:
+        super().__init__()
+        self.max_length = max_length
+
+    def forward(self, encoded: Tensor, mask: Tensor) -> Tensor:
+        """Pool (B, N, D) under mask (B, N) to (B, max_length * D).
+
+        Raises:
+            ValueError: If N exceeds the room.
+        """
+        missing = self.max_length - encoded.shape[1]
+        if missing < 0:
+            raise ValueError(f"flatten pooling holds {self.max_length} positions, not {encoded.shape[1]}")
+        return nn.functional.pad(encoded * mask.unsqueeze(-1), (0, 0, 0, missing)).flatten(1)
+
+
+def pooled_dim(pooling: Pooling, dim: int, max_length: int) -> int:
+    """Return how many numbers a record is pooled to."""
+    return dim * max_length if pooling == "flatten" else dim

@@ -1,0 +1,186 @@
+"""The machine: threads, device, memory, seeds and files that are whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+from genomix.errors import CannotWriteError, UsageError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def available_threads() -> int:
+    """Return the cores this process may use: those SLURM gave, or those of its affinity mask."""
+    granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    if granted.isdigit() and int(granted) > 0:
+        return int(granted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def set_threads(threads: int | None) -> int:
+    """Make torch, numba and the numerical libraries use this many threads, by default all that are available.
+
+    Call it before torch and scikit-learn are imported where possible: they read the environment once.
+
+    Raises:
+        UsageError: If the number is below 1.
+    """
+    count = available_threads() if threads is None else threads
+    if count < 1:
+        raise UsageError(f"--threads must be at least 1, not {count}")
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        if name != "NUMBA_NUM_THREADS" or "numba" not in sys.modules:
+            os.environ[name] = str(count)
+    import torch
+
+    torch.set_num_threads(count)
+    return count
+
+
+def keep_freed_memory() -> None:
+    """Make the C library keep freed memory for the next allocation instead of handing it back to the system.
+
+    A training step frees and allocates the same large buffers over and over; without this each is unmapped and then
+    faulted in again page by page. Only glibc knows how; elsewhere nothing happens.
+    """
+    trim_threshold, top_pad, mmap_max = -1, -2, -4
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, 2**31 - 1)
+        mallopt(top_pad, 64 << 20)
+
+
+def choose_device(name: str) -> str:
+    """Return the device a name stands for: `auto` takes a GPU if there is one, else the CPU.
+
+    Raises:
+        UsageError: If the device is not known or not there.
+    """
+    import torch
+
+    if name not in DEVICES:
+        raise UsageError(f"--device {name!r} is not known: use one of {', '.join(DEVICES)}")
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if present[device])
+    if not present[name]:
+        raise UsageError(f"--device {name}: this machine or this build of torch has none; use --device cpu")
+    return name
+
+
+def seed_everything(seed: int, *, deterministic: bool = False) -> None:
+    """Seed every generator; with `deterministic`, also forbid torch any operation whose result may vary."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (for libraries that still draw from the global generator)
+    torch.manual_seed(seed)
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+
+
+def available_memory_bytes(device: str) -> int:
+    """Return the memory that may still be used on the device: of the GPU, or of the machine and its control group."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info()[0]
+    limits = [_meminfo_available()]
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        with contextlib.suppress(OSError, ValueError):
+            limits.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
+    return max(0, min(limits))
+
+
+def _meminfo_available() -> int:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return 4 << 30
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Generator[Path]:
+    """Give a temporary path beside `path`; when the block ends well, sync it and move it to its final name.
+
+    Whoever looks sees the old file or the whole new one. If the block raises, the temporary file is removed.
+
+    Raises:
+        CannotWriteError: If the directory is missing, full or not writable.
+    """
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+    except OSError as error:
+        raise CannotWriteError(f"{path}: cannot write here ({error.strerror}); choose another place") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise CannotWriteError(f"{path}: cannot write ({error.strerror or error}); nothing was replaced") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def new_directory(path: str | Path, *, force: bool) -> Path:
+    """Make a directory for results; an existing one that holds anything is only emptied of ours with `force`.
+
+    Raises:
+        CannotWriteError: If it exists and holds files (without `force`), is a file, or cannot be made.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_dir():
+            raise CannotWriteError(f"{path}: is a file; name a directory that does not exist yet")
+        if path.is_dir() and any(path.iterdir()) and not force:
+            raise CannotWriteError(f"{path}: exists and is not empty; name another directory, or --force to replace it")
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise CannotWriteError(f"{path}: cannot make or write this directory ({error.strerror})") from error
+    return path
+
+
+def free_disk_bytes(path: str | Path) -> int:
+    """Return the free space of the file system that holds `path`."""
+    return shutil.disk_usage(path).free
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

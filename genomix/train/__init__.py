@@ -1,0 +1,1 @@
+"""Training: from sequences and labels to a run directory."""

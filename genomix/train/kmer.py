@@ -1,0 +1,65 @@
+"""Fits the k-mer baseline with scikit-learn."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+
+from genomix.config import KmerConfig
+from genomix.data.store import Store
+from genomix.nn.kmer import KmerClassifier
+
+MOST_RECORDS = 200_000
+MOST_ITERATIONS = 2000
+
+
+def fit_kmer(
+    config: KmerConfig, store: Store, rows: np.ndarray, targets: np.ndarray, num_classes: int, seed: int
+) -> tuple[KmerClassifier, list[str]]:
+    """Fit logistic regression on standardised canonical k-mer frequencies.
+
+    Args:
+        config: k and the inverse of the regularisation strength.
+        store: The encoded bases.
+        rows: Rows of the store to learn from (R,).
+        targets: Their classes (R,); each of the C classes must occur.
+        num_classes: C.
+        seed: Of the sample that is drawn where there are more than `MOST_RECORDS` records.
+
+    Returns:
+        The classifier, ready to predict, and what there is to say about it.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    notes: list[str] = []
+    if len(rows) > MOST_RECORDS:
+        chosen = np.random.default_rng(seed).choice(len(rows), MOST_RECORDS, replace=False)
+        rows, targets = rows[chosen], targets[chosen]
+        notes.append(f"k-mer baseline: learnt from a random sample of {MOST_RECORDS} records")
+    classifier = KmerClassifier(config.k, num_classes)
+    features = np.concatenate([_features(classifier, store, int(row)) for row in rows])
+    scaler = StandardScaler().fit(features)
+    regression = LogisticRegression(C=config.inverse_regularisation, max_iter=MOST_ITERATIONS)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        regression.fit(scaler.transform(features), targets)
+    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
+        notes.append(f"k-mer baseline: not converged after {MOST_ITERATIONS} iterations")
+    weight, bias = regression.coef_, regression.intercept_
+    if num_classes == 2:
+        weight, bias = np.concatenate([0 * weight, weight]), np.concatenate([0 * bias, bias])
+    with torch.no_grad():
+        classifier.mean.copy_(torch.from_numpy(scaler.mean_))
+        classifier.scale.copy_(torch.from_numpy(scaler.scale_))
+        classifier.head.weight.copy_(torch.from_numpy(weight))
+        classifier.head.bias.copy_(torch.from_numpy(bias))
+    return classifier.eval(), notes
+
+
+def _features(classifier: KmerClassifier, store: Store, row: int) -> np.ndarray:
+    tokens = torch.from_numpy(np.array(store.tokens(row))).unsqueeze(0)
+    return classifier.features(tokens, torch.tensor([tokens.shape[1]])).numpy()

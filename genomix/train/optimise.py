@@ -1,0 +1,37 @@
+"""The optimiser, its schedule, and the average of the weights it passes."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from genomix.config import TrainingConfig
+
+
+def make_optimizer(classifier: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """Return AdamW (Loshchilov and Hutter, 2019); biases, gains and other vectors are not decayed."""
+    decayed = [parameter for parameter in classifier.parameters() if parameter.ndim > 1]
+    free = [parameter for parameter in classifier.parameters() if parameter.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.learning_rate)
+
+
+def learning_rate_factor(progress: float, schedule: str, warmup_fraction: float) -> float:
+    """Return what the learning rate is multiplied by when `progress` (0 to 1) of the training is done.
+
+    A linear warm-up, then a cosine to zero (Loshchilov and Hutter, 2017), or constant.
+    """
+    if progress < warmup_fraction:
+        return max(progress, 1e-3) / warmup_fraction
+    if schedule == "constant":
+        return 1.0
+    rest = (progress - warmup_fraction) / (1 - warmup_fraction)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, rest)))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Make every group of the optimiser use this learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate

@@ -1,0 +1,327 @@
+"""A training from sequences and labels to a run directory."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from genomix import checkpoint
+from genomix.checkpoint import Lengths, Meta, Model
+from genomix.config import Config, KmerConfig, to_yaml
+from genomix.data.dataset import TrainingSet
+from genomix.data.labels import LabelledRecords
+from genomix.data.predictions import PredictionWriter
+from genomix.data.splits import Splits, from_column, make_splits, write_splits
+from genomix.errors import DataError
+from genomix.metrics import Metrics, compute_metrics
+from genomix.nn.build import build_classifier
+from genomix.runtime import new_directory, seed_everything, write_text
+from genomix.scoring import Scorer, StoredRecord, make_scorer, stack_probabilities
+from genomix.train.fit import Epoch, Fit, Step
+from genomix.train.kmer import fit_kmer
+from genomix.train.plan import resolve
+
+LOG = logging.getLogger("genomix")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left.
+
+    Attributes:
+        model: The best model, also in the run directory.
+        split: The split the results are of: `test`, or `val` where there is no test.
+        results: Metrics on that split: the model's own first, then the baselines', by name.
+        seconds: The whole took.
+    """
+
+    model: Model
+    split: str
+    results: dict[str, Metrics]
+    seconds: float
+
+
+@dataclass
+class Training:
+    """Trains a model on labelled records and writes the run directory.
+
+    Attributes:
+        config: As asked for; what it leaves open is decided from the data.
+        records: What to learn from.
+        path: The run directory, empty or new (or anything with `force`).
+        device, threads: Where and with how many it runs.
+        command: The command line, for the record.
+        inputs: sha256 of the inputs by name, for the record.
+        force: Replace what is in the run directory.
+        on_step: Called after each optimiser step.
+        on_start: Called with the resolved configuration before the first.
+    """
+
+    config: Config
+    records: LabelledRecords
+    path: Path
+    device: str = "cpu"
+    threads: int = 1
+    command: list[str] = field(default_factory=list)
+    inputs: dict[str, str] = field(default_factory=dict)
+    force: bool = False
+    on_step: Callable[[Step], None] = lambda _: None
+
+    def run(self) -> Trained:
+        """Train, score the held-out records, and write everything.
+
+        Raises:
+            DataError: If the records cannot be divided into train, val and test.
+            UsageError: If the configuration does not fit the data or the machine, or the loss stops being finite.
+            CannotWriteError: If the run directory holds something already, or cannot be written.
+        """
+        began = time.monotonic()
+        splits = self._split()
+        new_directory(self.path, force=self.force)
+        with _LogFile(self.path / checkpoint.LOG):
+            seed_everything(self.config.training.seed, deterministic=self.config.training.deterministic)
+            lengths = self.records.lengths[splits.train]
+            val_bases = int(self.records.lengths[splits.val].sum())
+            config, said = resolve(self.config, lengths, val_bases, len(self.records.classes), self.device)
+            self._say_start(splits, said)
+            write_text(self.path / checkpoint.CONFIG, to_yaml(config))
+            write_splits(self.path / checkpoint.SPLITS, self.records.ids, self.records.labels, splits)
+            model = self._fit(config, splits)
+            split, held_out = ("test", splits.test) if len(splits.test) else ("val", splits.val)
+            results = self._results(model, splits, held_out)
+            seconds = time.monotonic() - began
+            self._write_metrics(split, results)
+            LOG.info("done in %.0f s; the model is in %s", seconds, self.path)
+        return Trained(model, split, results, seconds)
+
+    def _split(self) -> Splits:
+        records, data = self.records, self.config.data
+        options: dict[str, Any] = {
+            "groups": records.groups,
+            "classes": records.classes,
+            "val_fraction": data.val_fraction,
+            "seed": self.config.training.seed,
+        }
+        if records.splits is not None:
+            splits = from_column(records.splits, records.targets, **options)
+        else:
+            splits = make_splits(records.targets, test_fraction=data.test_fraction, **options)
+        learnt = np.bincount(records.targets[splits.train], minlength=len(records.classes))
+        absent = [name for name, count in zip(records.classes, learnt, strict=True) if not count]
+        if absent:
+            raise DataError(
+                f"no training record of class {', '.join(map(repr, absent))}: nothing to learn it from; "
+                "change the split column, or give more records"
+            )
+        if not len(splits.val):
+            raise DataError("no record to validate on: give more records, or a larger data.val_fraction")
+        return splits
+
+    def _say_start(self, splits: Splits, said: list[str]) -> None:
+        records = self.records
+        for sentence in (*records.warnings, *splits.notes):
+            LOG.warning("%s", sentence)
+        counts = np.bincount(records.targets, minlength=len(records.classes))
+        named = ", ".join(f"{name} {count}" for name, count in zip(records.classes, counts, strict=True))
+        LOG.info(
+            "%d records, %d bp, %d classes: %s", len(counts[records.targets]), records.lengths.sum(), len(counts), named
+        )
+        LOG.info("split: %d train, %d val, %d test", len(splits.train), len(splits.val), len(splits.test))
+        for sentence in said:
+            LOG.info("decided %s", sentence)
+
+    def _fit(self, config: Config, splits: Splits) -> Model:
+        began = time.monotonic()
+        records = self.records
+        rows, targets = records.indices[splits.train], records.targets[splits.train]
+        history: list[Epoch] = []
+        if isinstance(config.model, KmerConfig):
+            classifier, notes = fit_kmer(
+                config.model, records.store, rows, targets, len(records.classes), config.training.seed
+            )
+            for note in notes:
+                LOG.warning("%s", note)
+            model = self._model(classifier, config, splits)
+        else:
+            classifier = build_classifier(config.model, len(records.classes)).to(self.device)
+            model = self._model(classifier, config, splits)
+            LOG.info(
+                "%s: %d parameters, on %s with %d threads",
+                config.preset,
+                model.meta.num_parameters,
+                self.device,
+                self.threads,
+            )
+            history = self._fit_network(model, splits)
+        model.meta.training |= {
+            "seconds": round(time.monotonic() - began, 1),
+            "epochs": len(history),
+            "best_epoch": next((row.epoch for row in reversed(history) if row.best), 0),
+        }
+        checkpoint.save_model(model)
+        return model
+
+    def _fit_network(self, model: Model, splits: Splits) -> list[Epoch]:
+        records, config = self.records, model.config
+        training = config.training
+        if config.model.kind != "network" or config.model.max_length is None or training.batch_bases is None:
+            raise AssertionError("the configuration is not resolved")
+        training_set = TrainingSet(
+            store=records.store,
+            rows=records.indices[splits.train],
+            targets=records.targets[splits.train],
+            max_length=config.model.max_length,
+            batch_records=training.batch_records,
+            batch_bases=training.batch_bases,
+            reverse_complement=training.reverse_complement,
+            balanced=training.classes == "sampled",
+            seed=training.seed,
+        )
+        rows: list[Epoch] = []
+
+        def validate(module: nn.Module) -> np.ndarray:
+            was_training = module.training
+            judged = Model(module.eval(), config, model.meta, model.path)
+            scored = make_scorer(judged, device=self.device, strands="forward").score(
+                records.store.tokens(int(row)) for row in records.indices[splits.val]
+            )
+            probabilities = np.stack(list(scored))
+            module.train(was_training)
+            return probabilities
+
+        def on_epoch(epoch: Epoch) -> None:
+            rows.append(epoch)
+            write_text(model.path / checkpoint.HISTORY, _to_csv([row.row() for row in rows]))
+            LOG.info("%s", _sentence(epoch, training.max_epochs or 0))
+
+        def on_best(module: nn.Module) -> None:
+            checkpoint.save_model(Model(module, config, model.meta, model.path))
+
+        return Fit(
+            classifier=model.classifier,
+            training_set=training_set,
+            config=training,
+            device=self.device,
+            validate=validate,
+            val_targets=records.targets[splits.val],
+            num_classes=len(records.classes),
+            on_epoch=on_epoch,
+            on_best=on_best,
+            on_step=self.on_step,
+        ).run()
+
+    def _model(self, classifier: nn.Module, config: Config, splits: Splits) -> Model:
+        lengths = self.records.lengths[splits.train]
+        meta = Meta(
+            classes=self.records.classes,
+            train_lengths=Lengths(min=int(lengths.min()), median=int(np.median(lengths)), max=int(lengths.max())),
+            num_parameters=sum(parameter.numel() for parameter in classifier.parameters()),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=checkpoint.library_versions(),
+            inputs=self.inputs,
+            command=self.command,
+            training={"device": self.device, "threads": self.threads},
+        )
+        return Model(classifier, config, meta, self.path)
+
+    def _results(self, model: Model, splits: Splits, held_out: np.ndarray) -> dict[str, Metrics]:
+        records, config = self.records, model.config
+        targets, classes = records.targets[held_out], records.classes
+        rows = list(
+            make_scorer(model, device=self.device).predict(
+                StoredRecord(records.store, int(records.indices[i])) for i in held_out
+            )
+        )
+        with PredictionWriter(self.path / checkpoint.PREDICTIONS, classes, force=True) as writer:
+            writer.write(rows)
+        results = {config.preset: compute_metrics(targets, stack_probabilities(rows), classes)}
+        if config.training.baselines:
+            learnt = records.targets[splits.train]
+            if not isinstance(config.model, KmerConfig):
+                kmer, notes = fit_kmer(
+                    KmerConfig(),
+                    records.store,
+                    records.indices[splits.train],
+                    learnt,
+                    len(classes),
+                    config.training.seed,
+                )
+                for note in notes:
+                    LOG.warning("%s", note)
+                baseline = self._model(kmer, Config(preset="kmer", model=KmerConfig()), splits)
+                scorer = Scorer(baseline, long="whole", strands="forward")
+                results["kmer"] = compute_metrics(
+                    targets,
+                    stack_probabilities(
+                        scorer.predict(StoredRecord(records.store, int(records.indices[i])) for i in held_out)
+                    ),
+                    classes,
+                )
+            shares = np.bincount(learnt, minlength=len(classes)) / len(learnt)
+            results["majority"] = compute_metrics(targets, np.tile(shares, (len(targets), 1)), classes)
+        return results
+
+    def _write_metrics(self, split: str, results: dict[str, Metrics]) -> None:
+        own, *baselines = results
+        stated = {
+            "split": split,
+            "model": own,
+            "metrics": results[own].to_dict(),
+            "baselines": {name: results[name].to_dict() for name in baselines},
+        }
+        write_text(self.path / checkpoint.METRICS, json.dumps(stated, indent=2) + "\n")
+
+
+def hash_file(path: str | Path) -> str:
+    """Return the sha256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _to_csv(rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _sentence(epoch: Epoch, max_epochs: int) -> str:
+    scores = "".join(
+        f", val {name} {epoch.validation[name]:.3f}"
+        for name in epoch.validation
+        if name in ("accuracy", "f1_macro", "log_loss")
+    )
+    best = " (best)" if epoch.best else ""
+    return (
+        f"epoch {epoch.epoch}/{max_epochs}: train loss {epoch.train_loss:.3f}{scores}{best}, "
+        f"{epoch.bases_per_s / 1000:.0f} kbp/s, {epoch.seconds:.0f} s"
+    )
+
+
+class _LogFile:
+    """Writes what is logged inside the block to a file as well."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        self.handler = logging.FileHandler(self.path, mode="w", encoding="utf-8")
+        self.handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        LOG.addHandler(self.handler)
+
+    def __exit__(self, *exception: object) -> None:
+        LOG.removeHandler(self.handler)
+        self.handler.close()
