@@ -1,7 +1,7 @@
 """What a run is made of: the configuration, its presets, and how files, flags and defaults come together.
 
-A configuration is a tree of sections, written as YAML. `None` stands for "decide from the data and the machine"; training
-fills such values in and writes the resolved tree to the run directory, where it is valid input again.
+A configuration is a tree of sections, written as YAML. `None` stands for "decide from the data and the machine";
+training fills such values in and writes the resolved tree to the run directory, where it is valid input again.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ParamixerConfig(Section):
     num_layers: PositiveInt = 1
     protocol: Literal["chord", "cdil"] = "chord"
     residual: Literal["step", "input"] = "step"
-    link_gain: Annotated[float, Field(ge=0)] = 0.1
+    link_scale: Annotated[float, Field(ge=0)] = 0.1
     normalise: bool = True
     input_dropout: Fraction = 0.0
     dropout: Fraction = 0.0
@@ -160,7 +160,7 @@ PRESETS: dict[str, dict[str, Any]] = {
                 "num_layers": 1,
                 "protocol": "chord",
                 "residual": "step",
-                "link_gain": 1.0,
+                "link_scale": 1.0,
                 "normalise": False,
                 "input_dropout": 0.2,
                 "dropout": 0.8,
@@ -215,7 +215,7 @@ def make_config(
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """Split `key=value` of `--set`; the value is read as YAML, so numbers, true, null and [lists] are what they look like.
+    """Split `key=value` of `--set`; the value is read as YAML: numbers, true, null and [lists] are what they look like.
 
     Raises:
         UsageError: If there is no `=` or the value is not YAML.

@@ -56,9 +56,7 @@ def evaluate_model(
     targets = _to_targets(ids, labels, classes, "this model")
     seen = _trained_on(scorer.model.path) & set(ids)
     if seen:
-        warn(
-            f"{len(seen)} of {len(ids)} records were trained on: what follows is no measure of how new records will fare"
-        )
+        warn(f"{len(seen)} of {len(ids)} records were trained on: this is no measure of how new records will fare")
     rows = list(scorer.predict(StoredRecord(records.store, int(records.indices[i])) for i in chosen))
     return Evaluated(compute_metrics(targets, stack_probabilities(rows), classes), rows)
 

@@ -30,14 +30,22 @@ TOO_SHORT = 0.5
 
 
 class Scorable(Protocol):
-    """What there is to know of a record to score it: its id, its tokens (N,) uint8, and why it cannot be read, if so."""
+    """A record as the scorer wants it."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """First word of the header."""
+        ...
+
     @property
-    def tokens(self) -> np.ndarray: ...
+    def tokens(self) -> np.ndarray:
+        """Tokens (N,) uint8."""
+        ...
+
     @property
-    def problem(self) -> str | None: ...
+    def problem(self) -> str | None:
+        """Why the record cannot be read; None if it can."""
+        ...
 
 
 class StoredRecord:
@@ -65,8 +73,8 @@ class Scorer:
 
     Attributes:
         model: What scores.
-        long: What to do with records longer than the model reads at once: `window`, cover them; `whole`, read them whole
-            all the same; `crop`, read their middle.
+        long: What to do with records longer than the model reads at once: `window`, cover them; `whole`, read them
+            whole all the same; `crop`, read their middle.
         strands: `forward`, or `both`: the mean over the record and its reverse complement.
         stride: Distance in bp between windows; by default they do not overlap.
         batch_bases: Bases computed at once, padding included; one window is always computed whole.
@@ -103,8 +111,8 @@ class Scorer:
     def score(self, records: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield the probabilities (C,) of records, tokens (N,) uint8 with N >= 1, in their order.
 
-        Some batches' worth of windows are held back, so that windows of like length are computed together; memory does not
-        depend on the number of records, nor on their length beyond the record itself.
+        Some batches' worth of windows are held back, so that windows of like length are computed together; memory does
+        not depend on the number of records, nor on their length beyond the record itself.
         """
         pending: deque[_Pending] = deque()
         for tokens in records:

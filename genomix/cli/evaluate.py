@@ -19,7 +19,8 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="[MODEL] INPUT... [LABELS]",
-            help="Run directory or model's folder, sequences, then the table of labels; with --predictions, the labels alone.",
+            help="Run directory or model's folder, sequences, then the table of labels; "
+            "with --predictions, the labels alone.",
         ),
     ],
     predictions: Annotated[

@@ -77,8 +77,8 @@ def parse_class_files(pairs: list[str] | None) -> list[tuple[str, str]]:
 def split_inputs(inputs: list[str], labels: str | None, *, labelled_otherwise: bool) -> tuple[list[str], str | None]:
     """Tell the label table from the sequences among positional inputs.
 
-    With `--labels`, `--label-regex` or `--class`, all are sequences; otherwise the last of several is the label table, and
-    a single one must carry its labels itself.
+    With `--labels`, `--label-regex` or `--class`, all are sequences; otherwise the last of several is the label table,
+    and a single one must carry its labels itself.
     """
     if labels is not None or labelled_otherwise or len(inputs) < 2:
         return inputs, labels
@@ -96,7 +96,7 @@ class _ConsoleHandler(logging.Handler):
 
 
 def start_log(*, quiet: bool) -> Console:
-    """Send what the library logs to stderr, through the console that progress bars are drawn on; return that console."""
+    """Send what the library logs to stderr, by the console that progress bars are drawn on; return that console."""
     console = Console(stderr=True)
     log = logging.getLogger("genomix")
     log.handlers[:] = [_ConsoleHandler(console)]

@@ -15,8 +15,9 @@ def train(
         list[str],
         typer.Argument(
             metavar="INPUT... [LABELS]",
-            help="Sequence files (FASTA, FASTQ or a table with a sequence column; plain, gz, bz2, xz or zst), a directory "
-            "of them, or - for stdin; then the table of labels, unless another option or the table itself has them.",
+            help="Sequence files (FASTA, FASTQ or a table with a sequence column; plain, gz, bz2, xz or zst), a "
+            "directory of them, or - for stdin; then the table of labels, unless another option or the table itself "
+            "has them.",
         ),
     ],
     out: Annotated[str, typer.Option("--out", "-o", help="Run directory to write.")] = "run",

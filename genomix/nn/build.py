@@ -53,7 +53,7 @@ def _paramixer(config: ParamixerConfig, max_length: int) -> nn.Module:
         config.protocol,
         max_length,
         residual=config.residual,
-        link_gain=config.link_gain,
+        link_scale=config.link_scale,
         normalise=config.normalise,
         input_dropout=config.input_dropout,
         dropout=config.dropout,
@@ -64,7 +64,7 @@ ENCODERS: dict[str, Callable[[ParamixerConfig, int], nn.Module]] = {"paramixer":
 
 
 def is_position_bound(config: NetworkConfig | KmerConfig) -> bool:
-    """Say whether the network cannot take a record longer than `max_length`, by its positions, its head or its padding."""
+    """Say whether the positions, the head or the padding have room for `max_length` bases and no more."""
     return isinstance(config, NetworkConfig) and (
         config.embedding.position == "learned" or config.pooling == "flatten" or config.padding == "token"
     )

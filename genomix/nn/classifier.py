@@ -24,8 +24,8 @@ class Classifier(nn.Module):
         encoder: Maps (B, N, D) and lengths (B,) to (B, N, D).
         pooling: Maps (B, N, D) and mask to (B, P).
         head: Maps (B, P) to logits (B, C).
-        padded_length: None, or the length to which every batch is filled with padding tokens that count as real ones, as the
-            published genome model does. The length of a record is then something the network can see.
+        padded_length: None, or the length to which every batch is filled with padding tokens that count as real ones,
+            as the published genome model does. The length of a record is then something the network can see.
     """
 
     def __init__(

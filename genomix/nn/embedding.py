@@ -20,8 +20,8 @@ class Embedding(nn.Module):
     Args:
         vocabulary_size: V, with the padding token last.
         dim: D.
-        position: `"none"`; `"learned"`, a table of `max_length` rows (the paper's APC); or `"sinusoidal"` (Vaswani et al.
-            2017, section 3.5), which has no parameters and no longest length.
+        position: `"none"`; `"learned"`, a table of `max_length` rows (the paper's APC); or `"sinusoidal"` (Vaswani et
+            al. 2017, section 3.5), which has no parameters and no longest length.
         max_length: Rows of the learned table; a longer input is a ValueError.
         dropout: Probability of zeroing an entry.
     """

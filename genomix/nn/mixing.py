@@ -1,7 +1,7 @@
 """One sparse factor multiplied in: V' = W V, with row i of W holding K link weights at the links of i.
 
-B batch, N positions, D embedding, K links. Records in a batch may differ in length: the links of a record wrap modulo its
-own length, and the rows behind its end come out as zeros, so that no record sees another or the padding.
+B batch, N positions, D embedding, K links. Records in a batch may differ in length: the links of a record wrap modulo
+its own length, and the rows behind its end come out as zeros, so that no record sees another or the padding.
 """
 
 from __future__ import annotations

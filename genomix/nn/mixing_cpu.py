@@ -1,7 +1,7 @@
 """The CPU kernel of `mix`: one fused loop over the links, forwards and backwards.
 
-B batch, N positions, D embedding, K links. Links are circulant, so the gradient of the values is a gather too: position j
-receives from the rows j - offset. Work is done for real positions only.
+B batch, N positions, D embedding, K links. Links are circulant, so the gradient of the values is a gather too: position
+j receives from the rows j - offset. Work is done for real positions only.
 """
 
 from __future__ import annotations

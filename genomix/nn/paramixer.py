@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, nn
-
 import torch
+from torch import Tensor, nn
 
 from genomix.nn.mixing import mix
 from genomix.nn.protocols import Protocol, count_factors, link_offsets
@@ -30,9 +29,10 @@ class ParamixerLayer(nn.Module):
         hidden_dim: Width of the hidden layer of every `link_mlp` (f_m) and of the `value_mlp` (g).
         offsets: The links' offsets, M lists of K.
         residual: What is added after each factor: `"step"`, its own input (the paper); or `"input"`, g(V).
-        link_gain: What the initial weights of each link_mlp's last layer are multiplied by. 1 is PyTorch's own
-            initialisation, with which the values grow without bound as N grows; 0 makes every factor start as the identity.
-        normalise: Read V through a LayerNorm and add the outcome to V (pre-norm residual layer); the paper does neither.
+        link_scale: What the link weights are multiplied by, 1 in the paper. The values grow like a product of (W + I)
+            over the factors; a scale of about 1 / K keeps them, and the steps of the optimiser, in bounds. With 0 every
+            factor is the identity.
+        normalise: Read V through a LayerNorm and add the outcome to V (pre-norm residual layer); not so in the paper.
         dropout: Probability of zeroing an entry of the layer's outcome.
     """
 
@@ -45,7 +45,7 @@ class ParamixerLayer(nn.Module):
         offsets: list[list[int]],
         *,
         residual: Residual,
-        link_gain: float,
+        link_scale: float,
         normalise: bool,
         dropout: float,
     ) -> None:
@@ -57,11 +57,7 @@ class ParamixerLayer(nn.Module):
         self.register_buffer("offsets", torch.tensor(offsets, dtype=torch.int64), persistent=False)
         self.residual: Residual = residual
         self.dropout = nn.Dropout(dropout)
-        if link_gain != 1:
-            with torch.no_grad():
-                for link_mlp in self.link_mlps:
-                    for parameter in link_mlp[2].parameters():  # pyright: ignore[reportIndexIssue]
-                        parameter.mul_(link_gain)
+        self.link_scale = link_scale
 
     def forward(self, values: Tensor, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Mix values (B, N, D) by factors made from inputs (B, N, D); rows behind lengths (B,) are not used.
@@ -72,7 +68,10 @@ class ParamixerLayer(nn.Module):
         start = self.value_mlp(values if self.norm is None else self.norm(values))
         mixed = start
         for link_mlp, offsets in zip(self.link_mlps, self.offsets, strict=True):
-            mixed = mix(link_mlp(inputs), offsets, mixed, lengths, residual=self.residual == "step")
+            link_weights = link_mlp(inputs)
+            if self.link_scale != 1:
+                link_weights = link_weights * self.link_scale
+            mixed = mix(link_weights, offsets, mixed, lengths, residual=self.residual == "step")
             if self.residual == "input":
                 mixed = mixed + start
         mixed = self.dropout(mixed)
@@ -89,8 +88,8 @@ class Paramixer(nn.Module):
         protocol: `"chord"` or `"cdil"`.
         max_length: The length from which every position reaches every other: M = ceil(log2 max_length) factors.
         residual: See `ParamixerLayer`.
-        link_gain: See `ParamixerLayer`.
-        normalise: Read the input of f and the values of g through LayerNorm, and make the layers pre-norm residual ones.
+        link_scale: See `ParamixerLayer`.
+        normalise: Read the input of f and the values of g through LayerNorm; make the layers pre-norm residual ones.
         dropout: Probability of zeroing an entry, of the values that enter and after every layer.
     """
 
@@ -103,7 +102,7 @@ class Paramixer(nn.Module):
         max_length: int,
         *,
         residual: Residual = "step",
-        link_gain: float = 1.0,
+        link_scale: float = 1.0,
         normalise: bool = False,
         input_dropout: float = 0.0,
         dropout: float = 0.0,
@@ -118,7 +117,7 @@ class Paramixer(nn.Module):
                 hidden_dim,
                 offsets,
                 residual=residual,
-                link_gain=link_gain,
+                link_scale=link_scale,
                 normalise=normalise,
                 dropout=dropout,
             )

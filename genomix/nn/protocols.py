@@ -1,7 +1,7 @@
 """Who mixes with whom: the two link protocols of Paramixer (Yu et al., CVPR 2022).
 
-Both are circulant: row i of a factor is linked to the rows `i + offset` modulo the length, so that a list of offsets says
-all there is to know. N positions, K links, M factors.
+Both are circulant: row i of a factor is linked to the rows `i + offset` modulo the length, so that a list of offsets
+says all there is to know. N positions, K links, M factors.
 """
 
 from __future__ import annotations

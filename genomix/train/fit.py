@@ -180,7 +180,7 @@ class Fit:
         if not np.isfinite(total):
             raise UsageError(
                 f"training stopped: the loss is {total} in epoch {epoch}, after {self._step} steps; "
-                "use a smaller --learning-rate, or a smaller model.encoder.link_gain"
+                "use a smaller --learning-rate, or a smaller model.encoder.link_scale"
             )
         self._scaler.unscale_(self._optimizer)
         nn.utils.clip_grad_norm_(self.classifier.parameters(), self.config.clip_norm)
