@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo_run
 
-.PHONY: demo test lint types imports unit clean
+.PHONY: demo test lint types imports unit presets models clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -33,6 +33,12 @@ unit: $(VENV)/.tested
 
 demo: $(VENV)/.installed
 	BIN=$(BIN) bash example_data/demo.sh $(DEMO)
+
+presets: $(VENV)/.installed
+	$(BIN)/python benchmarks/write_presets.py
+
+models: $(VENV)/.installed
+	bash benchmarks/train_models.sh $(BIN)/genomix
 
 clean:
 	rm -rf $(VENV) demo_run

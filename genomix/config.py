@@ -10,10 +10,10 @@ import copy
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
 
 from genomix.errors import NoInputError, UsageError
 
@@ -36,9 +36,10 @@ class EmbeddingConfig(Section):
 
 
 class StemConfig(Section):
-    """Convolutions before the encoder, one width in bp a layer."""
+    """Convolutions before the encoder, one width in bp a layer, then `stride` bases merged into a position."""
 
-    widths: Annotated[list[PositiveInt], Field(min_length=1)] = [9]
+    widths: Annotated[list[PositiveInt], Field(min_length=1)] = [9, 9]
+    stride: PositiveInt = 4
 
     @field_validator("widths")
     @classmethod
@@ -66,7 +67,7 @@ class ParamixerConfig(Section):
 class HeadConfig(Section):
     """From the pooled vector to one logit a class."""
 
-    norm: bool = False
+    norm: Literal["none", "layer", "batch"] = "batch"
     dropout: Fraction = 0.0
 
 
@@ -97,6 +98,12 @@ class DataConfig(Section):
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
     test_fraction: Fraction = 0.15
     min_per_class: PositiveInt = 3
+
+    @model_validator(mode="after")
+    def _leave_some_to_train_on(self) -> Self:
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError("val_fraction and test_fraction must sum to less than 1, to leave records to train on")
+        return self
 
 
 class TrainingConfig(Section):
@@ -166,6 +173,7 @@ PRESETS: dict[str, dict[str, Any]] = {
                 "dropout": 0.8,
             },
             "pooling": "flatten",
+            "head": {"norm": "none"},
         },
         "training": {
             "learning_rate": 1e-4,

@@ -17,7 +17,7 @@ from genomix.data.predictions import PredictionRow, PredictionWriter
 from genomix.data.splits import read_splits
 from genomix.errors import DataError, Problems, UsageError
 from genomix.metrics import Metrics, compute_metrics
-from genomix.runtime import write_text
+from genomix.runtime import new_directory, write_text
 from genomix.scoring import Scorer, StoredRecord, stack_probabilities
 
 
@@ -99,11 +99,12 @@ def evaluate_predictions(
 
 
 def write_evaluation(directory: Path, evaluated: Evaluated, stated: dict[str, Any], *, force: bool) -> None:
-    """Write `metrics.json` (with what is stated beside the metrics) and `predictions.tsv` into a directory.
+    """Write `metrics.json` (with what is stated beside the metrics) and `predictions.tsv` into a new directory.
 
     Raises:
-        CannotWriteError: If they exist (without `force`) or cannot be written.
+        CannotWriteError: If the directory holds something already (without `force`), or cannot be written.
     """
+    new_directory(directory, force=force)
     content = {**stated, "metrics": evaluated.metrics.to_dict()}
     if evaluated.rows:
         with PredictionWriter(directory / checkpoint.PREDICTIONS, evaluated.metrics.classes, force=force) as writer:

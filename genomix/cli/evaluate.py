@@ -49,11 +49,11 @@ def evaluate(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure a model, or a table of predictions, on labelled records."""
-    from genomix.runtime import choose_device, new_directory, set_threads
+    from genomix.runtime import choose_device, set_threads
 
     options.start_log(quiet=quiet)
     if out is not None:
-        new_directory(out, force=force)
+        options.check_directory(out, force=force)
     set_threads(threads)
 
     from genomix import evaluate as evaluation

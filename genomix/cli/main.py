@@ -55,8 +55,11 @@ def _run() -> int:
         head = "genomix: error: "
         sys.stderr.write("".join(f"{head if i == 0 else '  '}{line}\n" for i, line in enumerate(lines)))
         return error.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        sys.stderr.write(f"genomix: error: {_explain(error)}\n")
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         sys.stderr.write("genomix: interrupted\n")
@@ -65,3 +68,9 @@ def _run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0
+
+
+def _explain(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f"\n  see {context.command_path} --help" if context else ""
+    return error.format_message() + hint

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from genomix.errors import UsageError
+from genomix.runtime import new_directory
 
 OnInvalid = Annotated[
     Literal["error", "skip", "mask"],
@@ -45,6 +48,21 @@ Force = Annotated[bool, typer.Option("--force", "-f", help="Replace what is ther
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only warnings and errors.")]
 
 _DURATION = re.compile(r"^(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?$")
+
+
+def check_directory(path: str, *, force: bool) -> None:
+    """Find out, before any work, whether results can be written to a directory; leave no trace of having tried.
+
+    Raises:
+        CannotWriteError: If it holds something already (without `force`), is a file, or cannot be made or written.
+    """
+    made = [directory for directory in (Path(path), *Path(path).parents) if not directory.exists()]
+    try:
+        new_directory(path, force=force)
+    finally:
+        for directory in made:
+            with contextlib.suppress(OSError):
+                directory.rmdir()
 
 
 def parse_duration(text: str) -> float:

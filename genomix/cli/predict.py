@@ -22,8 +22,10 @@ Strands = Annotated[
         "--strands", help="both: mean over the record and its reverse complement; as the model says by default."
     ),
 ]
-Stride = Annotated[int | None, typer.Option("--stride", help="bp between windows; as wide as the windows by default.")]
-BatchBases = Annotated[int | None, typer.Option("--batch-bases", help="Most bases computed at once.")]
+Stride = Annotated[
+    int | None, typer.Option("--stride", min=1, help="bp between windows; as wide as the windows by default.")
+]
+BatchBases = Annotated[int | None, typer.Option("--batch-bases", min=1, help="Most bases computed at once.")]
 
 
 def predict(

@@ -78,7 +78,7 @@ def train(
     """Train a classifier and measure it on records it has not seen, beside the k-mer and majority baselines."""
     from genomix.config import make_config, parse_assignment
     from genomix.data.labels import load_labelled
-    from genomix.runtime import choose_device, new_directory, set_threads
+    from genomix.runtime import choose_device, set_threads
 
     console = options.start_log(quiet=quiet)
     overrides = dict(parse_assignment(text) for text in settings or [])
@@ -98,7 +98,7 @@ def train(
         training__baselines=baselines,
     )
     resolved = make_config(model, config, overrides)
-    new_directory(out, force=force)
+    options.check_directory(out, force=force)
     count = set_threads(threads)
     chosen = choose_device(device)
     pairs = options.parse_class_files(class_files)

@@ -13,7 +13,15 @@ from genomix.nn.classifier import Classifier
 from genomix.nn.embedding import Embedding
 from genomix.nn.kmer import KmerClassifier
 from genomix.nn.paramixer import Paramixer
-from genomix.nn.pooling import AttentionPooling, ClsPooling, FlattenPooling, MaxPooling, MeanPooling, pooled_dim
+from genomix.nn.pooling import (
+    AttentionPooling,
+    ClsPooling,
+    FlattenPooling,
+    MaxPooling,
+    MeanPooling,
+    PooledNorm,
+    pooled_dim,
+)
 from genomix.nn.stem import ConvStem
 
 VOCABULARY_SIZE = 6
@@ -30,17 +38,21 @@ def build_classifier(config: NetworkConfig | KmerConfig, num_classes: int) -> nn
     _check(config)
     max_length = _resolved_length(config)
     dim = config.encoder.dim
-    stem = ConvStem(config.embedding.dim, dim, config.stem.widths) if config.stem else None
-    head: list[nn.Module] = [nn.LayerNorm(dim)] if config.head.norm else []
+    stem, num_positions = None, max_length
+    if config.stem is not None:
+        stem = ConvStem(config.embedding.dim, dim, config.stem.widths, config.stem.stride)
+        num_positions = -(-max_length // config.stem.stride)
+    features = pooled_dim(config.pooling, dim, num_positions)
+    head = _head_norm(config.head.norm, features)
     head += [nn.Dropout(config.head.dropout)] if config.head.dropout else []
     return Classifier(
         Embedding(
             VOCABULARY_SIZE, config.embedding.dim, config.embedding.position, max_length, config.embedding.dropout
         ),
         stem,
-        ENCODERS[config.encoder.name](config.encoder, max_length + (config.pooling == "cls")),
-        _pooling(config.pooling, dim, max_length),
-        nn.Sequential(*head, nn.Linear(pooled_dim(config.pooling, dim, max_length), num_classes)),
+        ENCODERS[config.encoder.name](config.encoder, num_positions + (config.pooling == "cls")),
+        _pooling(config.pooling, dim, num_positions),
+        nn.Sequential(*head, nn.Linear(features, num_classes)),
         padded_length=max_length if config.padding == "token" else None,
     )
 
@@ -93,6 +105,16 @@ def measure_saved_bytes_per_base(classifier: nn.Module, length: int) -> float:
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         classifier(tokens, torch.tensor([length], device=device))
     return sum(saved.values()) / length
+
+
+def _head_norm(name: str, features: int) -> list[nn.Module]:
+    match name:
+        case "layer":
+            return [nn.LayerNorm(features)]
+        case "batch":
+            return [PooledNorm(features)]
+        case _:
+            return []
 
 
 def _pooling(name: str, dim: int, max_length: int) -> nn.Module:

@@ -32,7 +32,8 @@ class ParamixerLayer(nn.Module):
         link_scale: What the link weights are multiplied by, 1 in the paper. The values grow like a product of (W + I)
             over the factors; a scale of about 1 / K keeps them, and the steps of the optimiser, in bounds. With 0 every
             factor is the identity.
-        normalise: Read V through a LayerNorm and add the outcome to V (pre-norm residual layer); not so in the paper.
+        normalise: Read V through a LayerNorm and add the outcome to V (a pre-norm residual layer), with g's last layer
+            starting at zero, so that an untrained layer passes its input on; not so in the paper.
         dropout: Probability of zeroing an entry of the layer's outcome.
     """
 
@@ -58,6 +59,9 @@ class ParamixerLayer(nn.Module):
         self.residual: Residual = residual
         self.dropout = nn.Dropout(dropout)
         self.link_scale = link_scale
+        if normalise:
+            nn.init.zeros_(self.value_mlp[2].weight)  # pyright: ignore[reportArgumentType]
+            nn.init.zeros_(self.value_mlp[2].bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, values: Tensor, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Mix values (B, N, D) by factors made from inputs (B, N, D); rows behind lengths (B,) are not used.

@@ -1,0 +1,163 @@
+"""A whole layer, a whole stack and the published network equal their formulas, computed densely in numpy."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import erf
+
+from genomix.config import make_config
+from genomix.nn.build import build_classifier
+from genomix.nn.paramixer import Paramixer
+from genomix.nn.protocols import count_factors, link_offsets
+
+PAD = 5
+
+
+def linear(module, x):
+    return x @ module.weight.detach().double().numpy().T + module.bias.detach().double().numpy()
+
+
+def two_layers(module, x):
+    """Linear, GELU (exact), Linear."""
+    hidden = linear(module[0], x)
+    return linear(module[2], hidden * (1 + erf(hidden / np.sqrt(2))) / 2)
+
+
+def normalise(module, x):
+    centred = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + module.eps)
+    return centred * module.weight.detach().double().numpy() + module.bias.detach().double().numpy()
+
+
+def factor(weights, offsets):
+    length = len(weights)
+    matrix = np.zeros((length, length))
+    for i, k in itertools.product(range(length), range(len(offsets))):
+        matrix[i, (i + offsets[k]) % length] += weights[i, k]
+    return matrix
+
+
+def encode(network, x, offsets, residual, link_scale=1.0):
+    """One record (N, D), by the paper's equations and the ones that `normalise` and `residual` add to them."""
+    normed = network.norm is not None
+    inputs = normalise(network.norm, x) if normed else x
+    values = x
+    for layer in network.layers:
+        start = two_layers(layer.value_mlp, normalise(layer.norm, values) if normed else values)
+        mixed = start
+        for link_mlp, links in zip(layer.link_mlps, offsets, strict=True):
+            operator = factor(link_scale * two_layers(link_mlp, inputs), links)
+            mixed = operator @ mixed + (mixed if residual == "step" else start)
+        values = values + mixed if normed else mixed
+    return values
+
+
+def randomise(module, seed=0, scale=0.3):
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * scale)
+    return module
+
+
+@pytest.mark.parametrize("protocol", ["chord", "cdil"])
+@pytest.mark.parametrize("residual", ["step", "input"])
+@pytest.mark.parametrize("normed", [False, True], ids=["paper", "normalised"])
+@pytest.mark.parametrize(("num_layers", "link_scale"), [(1, 1.0), (2, 0.3)])
+def test_stack_equals_the_dense_formulas(protocol, residual, normed, num_layers, link_scale):
+    max_length = 20
+    network = Paramixer(
+        4, 6, num_layers, protocol, max_length, residual=residual, normalise=normed, link_scale=link_scale
+    )
+    randomise(network.double())
+    lengths = [1, 2, 7, 16, 20, 23]
+    x = torch.randn(len(lengths), 25, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = network(x, torch.tensor(lengths)).detach().numpy()
+    offsets = link_offsets(protocol, count_factors(max_length))
+    for row, record, length in zip(found, x.numpy(), lengths, strict=True):
+        expected = encode(network, record[:length], offsets, residual, link_scale)
+        np.testing.assert_allclose(row[:length], expected, rtol=1e-9, atol=1e-9)
+        assert not row[length:].any()
+
+
+@pytest.mark.parametrize("protocol", ["chord", "cdil"])
+def test_factors_and_links_follow_from_the_longest_length(protocol):
+    layer = Paramixer(4, 6, 1, protocol, 1000).layers[0]
+    assert layer.offsets.tolist() == link_offsets(protocol, 10)
+    assert [link_mlp[2].out_features for link_mlp in layer.link_mlps] == [11 if protocol == "chord" else 9] * 10
+
+
+@pytest.mark.parametrize("residual", ["step", "input"])
+@pytest.mark.parametrize("normed", [False, True], ids=["paper", "normalised"])
+def test_with_a_link_scale_of_zero_every_factor_is_the_identity(residual, normed):
+    network = randomise(Paramixer(4, 6, 1, "chord", 16, residual=residual, normalise=normed, link_scale=0.0))
+    x = torch.randn(1, 16, 4)
+    layer = network.layers[0]
+    start = layer.value_mlp(layer.norm(x) if normed else x)
+    torch.testing.assert_close(network(x, torch.tensor([16])), x + start if normed else start)
+
+
+def test_untrained_normalised_stack_passes_its_input_on():
+    x = torch.randn(2, 16, 4)
+    torch.testing.assert_close(Paramixer(4, 6, 3, "chord", 16, normalise=True)(x, torch.tensor([16, 16])), x)
+
+
+def test_dropout_acts_in_training_only():
+    network = Paramixer(8, 8, 1, "chord", 16, input_dropout=0.5, dropout=0.5)
+    x, lengths = torch.randn(1, 16, 8), torch.tensor([16])
+    assert not torch.equal(network(x, lengths), network(x, lengths))
+    network.eval()
+    assert torch.equal(network(x, lengths), network(x, lengths))
+
+
+def paper(max_length=None, num_classes=2):
+    overrides = {} if max_length is None else {"model.max_length": max_length}
+    return build_classifier(make_config("paramixer-paper", overrides=overrides).model, num_classes).eval()
+
+
+def count(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_paper_preset_has_the_published_number_of_parameters():
+    network = paper()
+    g = 32 * 128 + 128 + 128 * 32 + 32
+    f = 32 * 128 + 128 + 128 * 15 + 15
+    assert count(network.encoder) == g + 14 * f == 94_578
+    assert count(network) == 6 * 32 + 16384 * 32 + 94_578 + 16384 * 32 * 2 + 2 == 1_667_636
+
+
+@pytest.mark.parametrize("max_length", [17, 64])
+def test_paper_preset_equals_the_published_network_on_padded_input(max_length):
+    torch.manual_seed(max_length)
+    network = paper(max_length, num_classes=3)
+    rng = np.random.default_rng(0)
+    lengths = [1, 5, max_length - 1, max_length]
+    tokens = rng.integers(0, 5, (len(lengths), max_length))
+    found = network(torch.from_numpy(tokens), torch.tensor(lengths)).detach().numpy()
+
+    table = network.embedding.tokens.weight.detach().double().numpy()
+    positions = network.embedding.positions.weight.detach().double().numpy()
+    offsets = link_offsets("chord", count_factors(max_length))
+    for logits, record, length in zip(found, tokens, lengths, strict=True):
+        padded = np.full(max_length, PAD)
+        padded[:length] = record[:length]
+        x = table[padded] + positions
+        mixed = encode(network.encoder, x, offsets, "step")
+        np.testing.assert_allclose(logits, linear(network.head[-1], mixed.reshape(-1)), rtol=1e-4, atol=1e-4)
+
+
+def test_paper_preset_pads_to_its_length_whatever_the_batch_holds():
+    network = paper(64)
+    tokens = torch.randint(0, 5, (1, 20))
+    alone = network(tokens, torch.tensor([20]))
+    padded = network(torch.nn.functional.pad(tokens, (0, 30), value=PAD), torch.tensor([20]))
+    torch.testing.assert_close(alone, padded, rtol=1e-5, atol=1e-5)
+
+
+def test_paper_preset_drops_out_where_the_paper_does():
+    config = make_config("paramixer-paper").model
+    network = build_classifier(config, 2)
+    rates = [module.p for module in network.modules() if isinstance(module, torch.nn.Dropout) and module.p]
+    assert rates == [0.2, 0.2, 0.8]  # embedded input, the values once more, and before the head

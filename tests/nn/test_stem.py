@@ -1,0 +1,74 @@
+"""The stem convolves every record as if it were alone."""
+
+import pytest
+import torch
+from torch.nn.functional import gelu, layer_norm, pad
+
+from genomix.nn.stem import ConvStem
+
+LENGTHS = [1, 2, 3, 4, 5, 8, 11, 16, 19]
+STRIDES = pytest.mark.parametrize("stride", [1, 3, 4])
+WIDTHS = pytest.mark.parametrize("widths", [[1], [9], [3, 7], [5, 5, 5]], ids=str)
+
+
+def convolve(record, convolution):
+    """Cross-correlate (N, I) with zeros around it, one output position after another."""
+    width = convolution.kernel_size[0]
+    around = pad(record, (0, 0, width // 2, width // 2))
+    rows = [(convolution.weight * around[i : i + width].T).sum((1, 2)) for i in range(len(record))]
+    return torch.stack(rows) + convolution.bias
+
+
+def stem_of_one(stem, record):
+    for i, convolution in enumerate(stem.convolutions):
+        convolved = gelu(convolve(record, convolution))
+        record = convolved if i == 0 else record + convolved
+    if stem.stride > 1:
+        record = pad(record, (0, 0, 0, -len(record) % stem.stride))
+        groups = record.reshape(-1, stem.stride, record.shape[1])
+        record = gelu(torch.einsum("nsi,ois->no", groups, stem.merge.weight) + stem.merge.bias)
+    return layer_norm(record, stem.norm.normalized_shape, stem.norm.weight, stem.norm.bias, stem.norm.eps)
+
+
+def make_batch(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    batch = torch.randn(len(LENGTHS), max(LENGTHS), 3, generator=generator, dtype=torch.float64)
+    lengths = torch.tensor(LENGTHS)
+    return batch * (torch.arange(max(LENGTHS)) < lengths[:, None]).unsqueeze(-1), lengths
+
+
+@STRIDES
+@WIDTHS
+def test_batch_equals_plain_convolutions_of_each_record(stride, widths):
+    stem = ConvStem(3, 4, widths, stride).double()
+    torch.nn.init.normal_(stem.norm.bias)
+    batch, lengths = make_batch()
+    found = stem(batch, lengths)
+    assert found.shape == (len(LENGTHS), -(-max(LENGTHS) // stride), 4)
+    for row, record, length in zip(found, batch, LENGTHS, strict=True):
+        expected = stem_of_one(stem, record[:length])
+        torch.testing.assert_close(row[: len(expected)], expected)
+        assert not row[len(expected) :].any()
+
+
+@STRIDES
+def test_output_lengths_are_the_lengths_that_come_out(stride):
+    stem = ConvStem(3, 4, [5], stride)
+    for length in range(1, 20):
+        found = stem(torch.randn(1, length, 3), torch.tensor([length])).shape[1]
+        assert found == stem.output_lengths(torch.tensor([length])).item()
+
+
+@STRIDES
+def test_padding_behind_the_batch_changes_nothing(stride):
+    stem = ConvStem(3, 4, [9, 3], stride).double()
+    batch, lengths = make_batch()
+    longer = stem(pad(batch, (0, 0, 0, 13)), lengths)
+    found = stem(batch, lengths)
+    torch.testing.assert_close(longer[:, : found.shape[1]], found)
+    assert not longer[:, found.shape[1] :].any()
+
+
+def test_even_widths_are_an_error():
+    with pytest.raises(ValueError, match="odd"):
+        ConvStem(3, 4, [9, 4])
