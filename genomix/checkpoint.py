@@ -132,9 +132,9 @@ def load_model(path: str | Path, *, device: str = "cpu") -> Model:
     meta = _read_meta(folder / META)
     try:
         config = make_config(path=folder / CONFIG)
+        classifier = build_classifier(config.model, len(meta.classes))
     except UsageError as error:
-        raise DataError(str(error)) from error
-    classifier = build_classifier(config.model, len(meta.classes))
+        raise DataError(f"{folder / CONFIG}: {error}") from error
     load_weights(classifier, folder / WEIGHTS)
     return Model(classifier.to(device).eval(), config, meta, folder)
 

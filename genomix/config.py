@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from genomix.errors import NoInputError, UsageError
 
@@ -30,15 +39,16 @@ class Section(BaseModel):
 class EmbeddingConfig(Section):
     """Tokens to vectors."""
 
-    dim: PositiveInt = 16
+    dim: PositiveInt = 8
     position: Literal["none", "learned", "sinusoidal"] = "none"
     dropout: Fraction = 0.0
 
 
 class StemConfig(Section):
-    """Convolutions before the encoder, one width in bp a layer, then `stride` bases merged into a position."""
+    """Convolutions before the encoder: the first over bases, the others where `stride` bases are one position."""
 
-    widths: Annotated[list[PositiveInt], Field(min_length=1)] = [9, 9]
+    base_dim: PositiveInt = 32
+    widths: Annotated[list[PositiveInt], Field(min_length=1)] = [9, 5, 5]
     stride: PositiveInt = 4
 
     @field_validator("widths")
@@ -121,7 +131,7 @@ class TrainingConfig(Section):
     clip_norm: PositiveFloat = 1.0
     label_smoothing: Fraction = 0.0
     ema_decay: Fraction = 0.0
-    batch_records: PositiveInt = 32
+    batch_records: PositiveInt | None = None
     batch_bases: PositiveInt | None = None
     accumulate: PositiveInt | None = None
     classes: Literal["natural", "weighted", "sampled"] = "natural"

@@ -62,8 +62,8 @@ class StoredRecord:
 class _Pending:
     """A record on its way: what is still to be scored, and the sum so far."""
 
-    waiting: int
-    log_probabilities: np.ndarray
+    log_probabilities: np.ndarray | None
+    waiting: int = 0
     complete: bool = False
 
 
@@ -101,6 +101,8 @@ class Scorer:
                 f"--long whole: this model has a place for each of {self.model.max_length} bases and no more; "
                 "use --long window or crop"
             )
+        if (self.stride is not None and self.stride < 1) or self.batch_bases < 1:
+            raise UsageError("stride and batch_bases must be at least 1")
         if self.stride is not None and self.model.max_length is not None and self.stride > self.model.max_length:
             raise UsageError(f"--stride {self.stride} leaves gaps between windows of {self.model.max_length} bases")
 
@@ -114,20 +116,15 @@ class Scorer:
         Some batches' worth of windows are held back, so that windows of like length are computed together; memory does
         not depend on the number of records, nor on their length beyond the record itself.
         """
+        return (probabilities for probabilities in self._score(records) if probabilities is not None)
+
+    def _score(self, records: Iterable[np.ndarray | None]) -> Iterator[np.ndarray | None]:
         pending: deque[_Pending] = deque()
         for tokens in records:
-            windows = self._windows(len(tokens))
-            shares = coverage_weights(windows, len(tokens))
-            shares = shares / shares.sum()
-            record = _Pending(0, np.zeros(len(self.model.classes)))
+            record = _Pending(None if tokens is None else np.zeros(len(self.model.classes)))
             pending.append(record)
-            for strand in self._strands(tokens):
-                for window, share in zip(windows, shares, strict=True):
-                    record.waiting += 1
-                    self._queue.append((strand[window.start : window.end], float(share), record))
-                    self._queued_bases += window.end - window.start
-                    if self._queued_bases >= BATCHES_AHEAD * self.batch_bases:
-                        self._compute()
+            if tokens is not None:
+                self._enqueue(tokens, record)
             record.complete = True
             while pending and pending[0].complete and not pending[0].waiting:
                 yield _normalise(pending.popleft())
@@ -135,21 +132,30 @@ class Scorer:
         while pending:
             yield _normalise(pending.popleft())
 
+    def _enqueue(self, tokens: np.ndarray, record: _Pending) -> None:
+        windows = self._windows(len(tokens))
+        weights = coverage_weights(windows, len(tokens))
+        strands = self._strands(tokens)
+        shares = weights / (weights.sum() * len(strands))
+        for strand in strands:
+            for window, share in zip(windows, shares, strict=True):
+                record.waiting += 1
+                self._queue.append((strand[window.start : window.end], float(share), record))
+                self._queued_bases += window.end - window.start
+                if self._queued_bases >= BATCHES_AHEAD * self.batch_bases:
+                    self._compute()
+
     def predict(self, records: Iterable[Scorable]) -> Iterator[PredictionRow]:
         """Yield one row for each record, in their order; those with a problem are skipped rows, not left out."""
         waiting: deque[PredictionRow] = deque()
 
-        def readable() -> Iterator[np.ndarray]:
+        def tokens() -> Iterator[np.ndarray | None]:
             for record in records:
                 waiting.append(self._row(record))
-                if record.problem is None:
-                    yield record.tokens
+                yield record.tokens if record.problem is None else None
 
-        for probabilities in self.score(readable()):
-            while waiting[0].statuses == (SKIPPED,):
-                yield waiting.popleft()
+        for probabilities in self._score(tokens()):
             yield waiting.popleft()._replace(probabilities=probabilities)
-        yield from waiting
 
     def _row(self, record: Scorable) -> PredictionRow:
         length = len(record.tokens)
@@ -195,7 +201,8 @@ class Scorer:
         scores = logits.double().log_softmax(1).cpu().numpy()
         for i, score in zip(batch, scores, strict=True):
             _, share, record = self._queue[i]
-            record.log_probabilities += share * score
+            if record.log_probabilities is not None:
+                record.log_probabilities += share * score
             record.waiting -= 1
 
 
@@ -204,7 +211,9 @@ def stack_probabilities(rows: Iterable[PredictionRow]) -> np.ndarray:
     return np.stack([np.asarray(row.probabilities) for row in rows])
 
 
-def _normalise(record: _Pending) -> np.ndarray:
+def _normalise(record: _Pending) -> np.ndarray | None:
+    if record.log_probabilities is None:
+        return None
     score = record.log_probabilities - record.log_probabilities.max()
     probabilities = np.exp(score)
     return probabilities / probabilities.sum()
@@ -244,7 +253,11 @@ def make_scorer(
         model,
         long=long or own.long,
         strands=strands or own.strands,
-        stride=stride or own.stride,
-        batch_bases=batch_bases or own.batch_bases or DEFAULT_BATCH_BASES,
+        stride=own.stride if stride is None else stride,
+        batch_bases=_first_stated(batch_bases, own.batch_bases, DEFAULT_BATCH_BASES),
         device=device,
     )
+
+
+def _first_stated(*values: int | None) -> int:
+    return next(value for value in values if value is not None)

@@ -16,13 +16,13 @@ from genomix.errors import UsageError
 
 def evaluate(
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="[MODEL] INPUT... [LABELS]",
             help="Run directory or model's folder, sequences, then the table of labels; "
             "with --predictions, the labels alone.",
         ),
-    ],
+    ] = None,
     predictions: Annotated[
         str | None, typer.Option("--predictions", "-p", help="Evaluate this table of predictions; no model is needed.")
     ] = None,
@@ -49,17 +49,18 @@ def evaluate(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure a model, or a table of predictions, on labelled records."""
-    from genomix.runtime import choose_device, set_threads
+    from genomix.runtime import choose_device, keep_freed_memory, set_threads
 
     options.start_log(quiet=quiet)
     if out is not None:
         options.check_directory(out, force=force)
     set_threads(threads)
+    keep_freed_memory()
 
     from genomix import evaluate as evaluation
 
     if predictions is not None:
-        tables = [*inputs, *([labels] if labels else [])]
+        tables = [*(inputs or []), *([labels] if labels else [])]
         if len(tables) != 1:
             raise UsageError(
                 "--predictions takes one table of labels: genomix evaluate --predictions pred.tsv labels.tsv"
@@ -71,9 +72,9 @@ def evaluate(
         from genomix.data.labels import load_labelled
         from genomix.scoring import load_scorer
 
-        model, *rest = inputs
+        model, *rest = inputs or [""]
         pairs = options.parse_class_files(class_files)
-        if not rest and not pairs:
+        if not model or not (rest or pairs):
             raise UsageError(
                 "give a model, sequences and labels: genomix evaluate run/ test.fa test.tsv "
                 "(or --predictions pred.tsv labels.tsv)"

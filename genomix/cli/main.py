@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
 import genomix
 from genomix.cli import evaluate, predict, train
 from genomix.errors import GenomixError
+
+# Newer releases of typer carry a click of their own, whose errors are not those of the installed one.
+_CommandLineError: type[Exception] = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="genomix",
@@ -48,29 +52,32 @@ def main() -> None:
 
 
 def _run() -> int:
+    command = typer.main.get_command(app)
     try:
-        code = app(standalone_mode=False)
+        with command.make_context("genomix", sys.argv[1:]) as context:
+            command.invoke(context)
+    except typer.Exit as left:
+        return left.exit_code
     except GenomixError as error:
         lines = str(error).splitlines()
         head = "genomix: error: "
         sys.stderr.write("".join(f"{head if i == 0 else '  '}{line}\n" for i, line in enumerate(lines)))
         return error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return error.exit_code
-    except click.ClickException as error:
-        sys.stderr.write(f"genomix: error: {_explain(error)}\n")
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except _CommandLineError as error:
+        return _complain(error)
+    except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("genomix: interrupted\n")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code if isinstance(code, int) else 0
+    return 0
 
 
-def _explain(error: click.ClickException) -> str:
+def _complain(error: Any) -> int:
     context = getattr(error, "ctx", None)
-    hint = f"\n  see {context.command_path} --help" if context else ""
-    return error.format_message() + hint
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        hint = f"\n  see {context.command_path} --help" if context else ""
+        sys.stderr.write(f"genomix: error: {error.format_message().replace('Value error, ', '')}{hint}\n")
+    return error.exit_code

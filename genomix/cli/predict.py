@@ -49,11 +49,12 @@ def predict(
 ) -> None:
     """Write one row a record: id, length, label, confidence, a probability for each class, status and note."""
     from genomix.data.predictions import check_output
-    from genomix.runtime import choose_device, set_threads
+    from genomix.runtime import choose_device, keep_freed_memory, set_threads
 
     options.start_log(quiet=quiet)
     check_output(output, force=force)
     set_threads(threads)
+    keep_freed_memory()
 
     from genomix.predict import predict as predict_records
     from genomix.scoring import load_scorer

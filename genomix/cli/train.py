@@ -12,14 +12,14 @@ from genomix.cli import options
 
 def train(
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="INPUT... [LABELS]",
             help="Sequence files (FASTA, FASTQ or a table with a sequence column; plain, gz, bz2, xz or zst), a "
             "directory of them, or - for stdin; then the table of labels, unless another option or the table itself "
             "has them.",
         ),
-    ],
+    ] = None,
     out: Annotated[str, typer.Option("--out", "-o", help="Run directory to write.")] = "run",
     model: Annotated[
         str | None,
@@ -78,7 +78,7 @@ def train(
     """Train a classifier and measure it on records it has not seen, beside the k-mer and majority baselines."""
     from genomix.config import make_config, parse_assignment
     from genomix.data.labels import load_labelled
-    from genomix.runtime import choose_device, set_threads
+    from genomix.runtime import choose_device, keep_freed_memory, set_threads
 
     console = options.start_log(quiet=quiet)
     overrides = dict(parse_assignment(text) for text in settings or [])
@@ -100,9 +100,10 @@ def train(
     resolved = make_config(model, config, overrides)
     options.check_directory(out, force=force)
     count = set_threads(threads)
+    keep_freed_memory()
     chosen = choose_device(device)
     pairs = options.parse_class_files(class_files)
-    sequences, table = options.split_inputs(inputs, labels, labelled_otherwise=bool(label_regex or pairs))
+    sequences, table = options.split_inputs(inputs or [], labels, labelled_otherwise=bool(label_regex or pairs))
     records = load_labelled(
         sequences,
         table,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -40,7 +41,7 @@ def build_classifier(config: NetworkConfig | KmerConfig, num_classes: int) -> nn
     dim = config.encoder.dim
     stem, num_positions = None, max_length
     if config.stem is not None:
-        stem = ConvStem(config.embedding.dim, dim, config.stem.widths, config.stem.stride)
+        stem = ConvStem(config.embedding.dim, config.stem.base_dim, dim, config.stem.widths, config.stem.stride)
         num_positions = -(-max_length // config.stem.stride)
     features = pooled_dim(config.pooling, dim, num_positions)
     head = _head_norm(config.head.norm, features)
@@ -89,6 +90,7 @@ def measure_saved_bytes_per_base(classifier: nn.Module, length: int) -> float:
         classifier: The network, on any device.
         length: Bases of the record to try; the longer, the nearer the figure to that of long records.
     """
+    classifier = copy.deepcopy(classifier)  # running statistics would follow the record
     saved: dict[int, int] = {}
     weights = {parameter.data_ptr() for parameter in classifier.parameters()}
 

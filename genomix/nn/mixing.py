@@ -16,7 +16,7 @@ def mix(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, 
     out[b, i] = sum_k link_weights[b, i, k] * values[b, (i + offsets[k]) mod length_b] (+ values[b, i] with `residual`).
 
     Where several links of a row fall on the same position their weights add up. On a CPU this is one fused loop, which
-    never materialises (B, N, K, D); elsewhere, and where numba is missing, the plain reference below.
+    never materialises (B, N, K, D); elsewhere it is the plain reference below.
 
     Args:
         link_weights: (B, N, K), floating point.

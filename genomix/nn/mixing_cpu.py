@@ -6,6 +6,7 @@ j receives from the rows j - offset. Work is done for real positions only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -38,7 +39,7 @@ class _Mix(torch.autograd.Function):
         out = torch.empty_like(values)
         _limit_threads()
         arrays = (_array(tensor) for tensor in (link_weights, offsets, values, lengths, out))
-        _forward(*arrays, residual, ROWS_PER_TASK)  # pyright: ignore[reportCallIssue]
+        _forward(*arrays, residual, ROWS_PER_TASK)
         return out
 
     @staticmethod
@@ -52,8 +53,16 @@ class _Mix(torch.autograd.Function):
         _limit_threads()
         tensors = (link_weights, offsets, values, lengths, grad_out, grad_weights, grad_values)
         arrays = (_array(tensor) for tensor in tensors)
-        _backward(*arrays, ctx.residual, ROWS_PER_TASK)  # pyright: ignore[reportCallIssue]
+        _backward(*arrays, ctx.residual, ROWS_PER_TASK)
         return grad_weights, None, grad_values, None, None
+
+
+def _compiled(function: Callable[..., None]) -> Callable[..., None]:
+    options: dict[str, Any] = {"parallel": True, "fastmath": {"contract", "reassoc", "nsz"}}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # neither beside this file nor at home is there a place to keep the machine code
+        return numba.njit(**options)(function)
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -64,7 +73,7 @@ def _limit_threads() -> None:
     numba.set_num_threads(min(torch.get_num_threads(), _MOST_THREADS))
 
 
-@numba.njit(parallel=True, fastmath={"contract", "reassoc", "nsz"}, cache=True)
+@_compiled
 def _forward(
     weights: np.ndarray,
     offsets: np.ndarray,
@@ -101,7 +110,7 @@ def _forward(
                     row[d] += weight * linked[d]
 
 
-@numba.njit(parallel=True, fastmath={"contract", "reassoc", "nsz"}, cache=True)
+@_compiled
 def _backward(
     weights: np.ndarray,
     offsets: np.ndarray,

@@ -93,7 +93,8 @@ class Paramixer(nn.Module):
         max_length: The length from which every position reaches every other: M = ceil(log2 max_length) factors.
         residual: See `ParamixerLayer`.
         link_scale: See `ParamixerLayer`.
-        normalise: Read the input of f and the values of g through LayerNorm; make the layers pre-norm residual ones.
+        normalise: Read the input of f and the values of g through LayerNorm; make the layers pre-norm residual ones;
+            and normalise what the last one gives.
         dropout: Probability of zeroing an entry, of the values that enter and after every layer.
     """
 
@@ -115,6 +116,7 @@ class Paramixer(nn.Module):
         offsets = link_offsets(protocol, count_factors(max_length))
         self.dropout = nn.Dropout(input_dropout)
         self.norm = nn.LayerNorm(dim) if normalise else None
+        self.output_norm = nn.LayerNorm(dim) if normalise else None
         self.layers = nn.ModuleList(
             ParamixerLayer(
                 dim,
@@ -134,5 +136,7 @@ class Paramixer(nn.Module):
         values = self.dropout(embedded)
         for layer in self.layers:
             values = layer(values, inputs, lengths)
+        if self.output_norm is not None:
+            values = self.output_norm(values)
         inside = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
         return values * inside.unsqueeze(-1)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 Pooling = Literal["mean", "max", "attention", "cls", "flatten"]
+STATISTICS_RECORDS = 512
+"""Records that suffice to take the running statistics of `PooledNorm` anew."""
 
 
 class MeanPooling(nn.Module):
@@ -90,15 +92,27 @@ class PooledNorm(nn.BatchNorm1d):
     """
 
     FEWEST = 4
+    USUAL_MOMENTUM = 0.1
 
     def __init__(self, num_features: int) -> None:
-        super().__init__(num_features, eps=1e-6)
+        super().__init__(num_features, eps=1e-6, momentum=self.USUAL_MOMENTUM)
+
+    def start_anew(self) -> None:
+        """Forget the running statistics; what is seen from here on counts equally, until `go_on`."""
+        self.reset_running_stats()
+        self.momentum = None
+        self.train()
+
+    def go_on(self) -> None:
+        """Keep the running statistics, and from now on follow the newer batches more, as usual."""
+        self.momentum = self.USUAL_MOMENTUM
+        self.eval()
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (the name is that of the class it extends)
         """Standardise (B, P)."""
         if not self.training or len(input) >= self.FEWEST:
             return super().forward(input)
-        mean, variance = self._follow(input.detach())
+        mean, variance = self._follow(input.detach().to(self.weight.dtype))
         return nn.functional.batch_norm(input, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
 
     def _follow(self, pooled: Tensor) -> tuple[Tensor, Tensor]:

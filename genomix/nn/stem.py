@@ -12,28 +12,28 @@ from torch import Tensor, nn
 
 
 class ConvStem(nn.Module):
-    """Convolutions over neighbouring bases with GELU between them, then `stride` bases are merged into one position.
+    """A convolution over neighbouring bases, a merger of `stride` bases into one position, and convolutions over those.
 
-    A convolution between equal numbers of channels adds to its input. Every convolution sees zeros beyond a record's
-    ends, whether the batch is padded there or not.
+    Each is followed by GELU, and those behind the merger add to their input. At the end the channels of a position are
+    normalised. Every convolution sees zeros beyond a record's ends, whether the batch is padded there or not.
 
     Args:
         input_dim: Channels of the embedding.
-        dim: D, channels of every layer.
-        widths: Bases each convolution spans, odd, one entry a layer.
-        stride: Bases merged into a position, by a convolution of that width; 1 merges none.
+        base_dim: Channels of the first convolution, the only one that runs over single bases.
+        dim: D, channels of what follows.
+        widths: What each convolution spans, odd: the first in bp, the others in positions behind the merger.
+        stride: Bases merged into a position, by a convolution of that width.
     """
 
-    def __init__(self, input_dim: int, dim: int, widths: Sequence[int], stride: int = 1) -> None:
+    def __init__(self, input_dim: int, base_dim: int, dim: int, widths: Sequence[int], stride: int) -> None:
         super().__init__()
         if any(width % 2 == 0 for width in widths):
             raise ValueError(f"the widths of convolutions must be odd, not {list(widths)}")
-        dims = [input_dim] + [dim] * len(widths)
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(dims[i], dims[i + 1], width, padding=width // 2) for i, width in enumerate(widths)
-        )
+        first, *others = widths
         self.stride = stride
-        self.merge = nn.Conv1d(dim, dim, stride, stride) if stride > 1 else None
+        self.first = nn.Conv1d(input_dim, base_dim, first, padding=first // 2)
+        self.merge = nn.Conv1d(base_dim, dim, stride, stride)
+        self.others = nn.ModuleList(nn.Conv1d(dim, dim, width, padding=width // 2) for width in others)
         self.activation = nn.GELU()
         self.norm = nn.LayerNorm(dim)
 
@@ -42,19 +42,18 @@ class ConvStem(nn.Module):
         return (lengths + self.stride - 1) // self.stride
 
     def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Turn (B, N, input_dim), of which lengths (B,) are real, into (B, ceil(N / stride), D).
+        """Turn (B, N, input_dim), of which lengths (B,) are real and the rest zero, into (B, ceil(N / stride), D).
 
         Positions behind a record's `output_lengths` are zero.
         """
-        channels = embedded.transpose(1, 2)
-        inside = _inside(lengths, channels.shape[2])
-        for i, convolution in enumerate(self.convolutions):
-            convolved = self.activation(convolution(channels)) * inside
-            channels = convolved if i == 0 else channels + convolved
-        if self.merge is not None:
-            channels = nn.functional.pad(channels, (0, -channels.shape[2] % self.stride))
-            channels = self.activation(self.merge(channels))
+        channels = self.activation(self.first(embedded.transpose(1, 2)))
+        channels = channels * _inside(lengths, channels.shape[2])
+        channels = nn.functional.pad(channels, (0, -channels.shape[2] % self.stride))
+        channels = self.activation(self.merge(channels))
         inside = _inside(self.output_lengths(lengths), channels.shape[2])
+        channels = channels * inside
+        for convolution in self.others:
+            channels = channels + self.activation(convolution(channels)) * inside
         return self.norm(channels.transpose(1, 2)) * inside.transpose(1, 2)
 
 

@@ -16,6 +16,7 @@ from genomix.config import TrainingConfig
 from genomix.data.dataset import Batch, TrainingSet
 from genomix.errors import UsageError
 from genomix.metrics import HIGHER_IS_BETTER, score
+from genomix.nn.pooling import STATISTICS_RECORDS, PooledNorm
 from genomix.train.optimise import learning_rate_factor, make_optimizer, set_learning_rate
 
 REPORTED = ("log_loss", "accuracy", "balanced_accuracy", "f1_macro", "mcc")
@@ -121,6 +122,7 @@ class Fit:
             scores = {}
             is_best = False
             if finished or epoch % (self.config.validate_every or 1) == 0:
+                self._refresh_statistics(epoch)
                 scores = self._scores()
                 rank = self._rank(scores)
                 is_best = best is None or rank > best
@@ -191,6 +193,28 @@ class Fit:
             self._average.update_parameters(self.classifier)
         self._step += 1
         return total
+
+    @torch.no_grad()
+    def _refresh_statistics(self, epoch: int) -> None:
+        """Take the running statistics of pooled features anew, with the weights as they are now.
+
+        While the weights move, a running mean lags behind by more than the deviation it is divided by.
+        """
+        module = self._judged().eval()
+        norms = [part for part in module.modules() if isinstance(part, PooledNorm)]
+        if not norms:
+            return
+        for norm in norms:
+            norm.start_anew()
+        records = 0
+        for batch in self.training_set.plan(epoch):
+            loaded = self._to_device(self.training_set.load(batch))
+            module(loaded.tokens, loaded.lengths)
+            records += len(batch)
+            if records >= STATISTICS_RECORDS:
+                break
+        for norm in norms:
+            norm.go_on()
 
     def _scores(self) -> dict[str, float]:
         probabilities = self.validate(self._judged())

@@ -10,13 +10,16 @@ from torch import nn
 from genomix.config import Config, KmerConfig
 from genomix.errors import UsageError
 from genomix.nn.build import build_classifier, is_position_bound, measure_saved_bytes_per_base
+from genomix.nn.pooling import STATISTICS_RECORDS
 from genomix.runtime import available_memory_bytes
 
 LONGEST_CROP = 2048
 TRIED_LENGTH = 4096
 MEMORY_SHARE = 0.4
-TARGET_STEPS = 2500
-FEWEST_EPOCHS, MOST_EPOCHS = 10, 120
+BASES_A_STEP = 1 << 15
+FEWEST_RECORDS, MOST_RECORDS = 16, 128
+TARGET_STEPS = 12_000
+FEWEST_EPOCHS, MOST_EPOCHS = 10, 400
 VALIDATION_SHARE = 0.5
 
 
@@ -48,6 +51,9 @@ def resolve(
         said.append(f"model.max_length: {model.max_length} bp (training records: {_describe(lengths)})")
     seen = np.minimum(lengths, model.max_length)
     longest = int(model.max_length if model.padding == "token" else seen.max())
+    if training.batch_records is None:
+        training.batch_records = int(np.clip(BASES_A_STEP // longest, FEWEST_RECORDS, MOST_RECORDS))
+        said.append(f"training.batch_records: {training.batch_records} records a step")
     if training.batch_bases is None:
         wanted = training.batch_records * longest
         room = _bases_that_fit(build_classifier(model, num_classes), longest, device)
@@ -73,9 +79,12 @@ def resolve(
         training.max_epochs = int(np.clip(round(TARGET_STEPS / steps), FEWEST_EPOCHS, MOST_EPOCHS))
         said.append(f"training.max_epochs: {training.max_epochs} ({steps} steps an epoch)")
     if training.validate_every is None:
-        training.validate_every = max(1, math.ceil(VALIDATION_SHARE * val_bases / max(1, int(seen.sum()))))
+        read = val_bases + min(int(seen.sum()), STATISTICS_RECORDS * longest)
+        training.validate_every = max(1, math.ceil(read / (VALIDATION_SHARE * int(seen.sum()))))
+        if training.validate_every > 1:
+            said.append(f"training.validate_every: {training.validate_every} epochs")
     if training.patience is None:
-        training.patience = max(5, training.max_epochs // 3)
+        training.patience = max(10, training.max_epochs // 4)
         said.append(f"training.patience: {training.patience} epochs without a better {training.metric}")
     if is_position_bound(model) and config.prediction.long == "whole":
         raise UsageError("prediction.long: whole does not go with learned positions, flatten pooling or padding: token")

@@ -89,12 +89,12 @@ class Training:
         """
         began = time.monotonic()
         splits = self._split()
-        seed_everything(self.config.training.seed, deterministic=self.config.training.deterministic)
         lengths = self.records.lengths[splits.train]
         val_bases = int(self.records.lengths[splits.val].sum())
         config, said = resolve(self.config, lengths, val_bases, len(self.records.classes), self.device)
         new_directory(self.path, force=self.force)
         with _LogFile(self.path / checkpoint.LOG):
+            seed_everything(self.config.training.seed, deterministic=self.config.training.deterministic)
             self._say_start(splits, said)
             write_text(self.path / checkpoint.CONFIG, to_yaml(config))
             write_splits(self.path / checkpoint.SPLITS, self.records.ids, self.records.labels, splits)
@@ -176,7 +176,12 @@ class Training:
     def _fit_network(self, model: Model, splits: Splits) -> list[Epoch]:
         records, config = self.records, model.config
         training = config.training
-        if config.model.kind != "network" or config.model.max_length is None or training.batch_bases is None:
+        if (
+            config.model.kind != "network"
+            or config.model.max_length is None
+            or training.batch_bases is None
+            or training.batch_records is None
+        ):
             raise AssertionError("the configuration is not resolved")
         training_set = TrainingSet(
             store=records.store,

@@ -41,10 +41,14 @@ class Forking:
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What a command's process finds in its environment: one thread, and a cache of its own."""
+    """What a command's process finds in its environment: one thread, no GPU, and a cache of its own."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "GENOMIX"))}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-    return inherited | threads | {"GENOMIX_CACHE": str(tmp_path_factory.mktemp("cache")), "COLUMNS": "120"}
+    return (
+        inherited
+        | threads
+        | {"GENOMIX_CACHE": str(tmp_path_factory.mktemp("cache")), "COLUMNS": "120", "CUDA_VISIBLE_DEVICES": ""}
+    )
 
 
 @pytest.fixture(scope="session")

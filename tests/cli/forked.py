@@ -7,6 +7,7 @@ the files that are the command's stdin, stdout and stderr.
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow.parquet
@@ -30,7 +31,7 @@ def serve() -> None:
         child = os.fork()
         if not child:
             _take_over(json.loads(line))
-            main()  # leaves this process
+            _leave_with_the_code_of(main)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         print(code, file=answers, flush=True)
 
@@ -41,6 +42,16 @@ def _take_over(request: dict[str, Any]) -> None:
         flags = os.O_RDONLY if name == "stdin" else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.dup2(os.open(request[name], flags), descriptor)
     sys.argv = ["genomix", *request["arguments"]]
+
+
+def _leave_with_the_code_of(command: Callable[[], None]) -> None:
+    """Run a command and leave at once: taking down all that was imported would cost more than most commands do."""
+    try:
+        command()
+    except SystemExit as left:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(left.code)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import bz2
 import gzip
 import hashlib
 import lzma
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import NamedTuple
 
 import pytest
 import zstandard
-from tiny import to_fasta
+from tiny import TINY, to_fasta
 
 Content = str | bytes | None
 
@@ -132,14 +133,14 @@ BAD_SEQUENCES = [
         "a letter that is no nucleotide",
         TRAIN,
         BAD_DATA,
-        ["""data.fa:3: record "r1": 'J' is not a nucleotide code; use --on-invalid skip"""],
+        ["""data.fa:4: record "r1": 'J' is not a nucleotide code; use --on-invalid skip"""],
         {"data.fa": ">r0\nACGT\n>r1\nACJT\n"},
     ),
     Case(
         "a letter that is no nucleotide, on a later line",
         TRAIN,
         BAD_DATA,
-        ["""data.fa:4: record "r1": 'J'"""],
+        ["""data.fa:5: record "r1": 'J'"""],
         {"data.fa": ">r0\nACGT\n>r1\nACGT\nACJT\n"},
     ),
     Case(
@@ -416,16 +417,16 @@ BAD_LABELS = [
         {"labels.tsv": LABELS.replace("\ta\n", "\tc\n")},
     ),
     Case("an evaluation without labels", "evaluate model data.fa", USAGE, ["no labels are given"]),
+    Case("an evaluation of nothing", "evaluate", USAGE, ["give a model, sequences and labels"]),
     Case("an evaluation of a model alone", "evaluate model", USAGE, ["give a model, sequences and labels"]),
 ]
 
 BAD_OPTIONS = [
     Case("no such command", "trian data.fa", USAGE, ["No such command 'trian'"]),
     Case("no such option", f"{TRAIN} --epochs 3", USAGE, ["No such option: --epochs"]),
-    Case("no arguments", "train", USAGE, ["Missing argument"]),
-    Case(
-        "a number that is none", f"{TRAIN} --max-epochs many", USAGE, ["--max-epochs", "'many' is not a valid integer"]
-    ),
+    Case("nothing to train on", "train", USAGE, ["no sequences are given; name a FASTA, FASTQ or table"]),
+    Case("nothing to predict with", "predict", USAGE, ["Missing argument 'MODEL'", "see genomix predict --help"]),
+    Case("a number that is none", f"{TRAIN} --max-epochs many", USAGE, ["'--max-epochs'", "valid integer"]),
     Case(
         "an unknown choice", f"{TRAIN} --classes rare", USAGE, ["'rare' is not one of 'natural', 'weighted', 'sampled'"]
     ),
@@ -485,14 +486,15 @@ BAD_OPTIONS = [
             "c.yaml: prediction.strand: there is no such key; did you mean 'strands'?",
         ],
         {
-            "c.yaml": "model:\n  encoder:\n    protocol: ring\ntraining:\n  seed: x\ndata:\n  val_fraction: 2\nprediction:\n  strand: both\n"
+            "c.yaml": "model:\n  encoder:\n    protocol: ring\ntraining:\n  seed: x\n"
+            "data:\n  val_fraction: 2\nprediction:\n  strand: both\n"
         },
     ),
     Case(
         "a file that is no YAML",
         f"{TRAIN} --config c.yaml",
         USAGE,
-        ["c.yaml:2: not valid YAML"],
+        ["c.yaml:3: not valid YAML"],
         {"c.yaml": "model:\n  encoder: [1, 2\ntraining:\n"},
     ),
     Case(
@@ -538,9 +540,9 @@ BAD_OPTIONS = [
     ),
     Case(
         "a device that is not there",
-        f"{PREDICT} data.fa --device mps",
+        f"{PREDICT} data.fa --device cuda",
         USAGE,
-        ["--device mps: this machine or this build of torch has none; use --device cpu"],
+        ["--device cuda: this machine or this build of torch has none; use --device cpu"],
     ),
     Case("no threads", f"{TRAIN} --threads 0", USAGE, ["--threads must be at least 1, not 0"]),
     Case(
@@ -548,12 +550,6 @@ BAD_OPTIONS = [
         f"{TRAIN} --set data.val_fraction=0.6 --set data.test_fraction=0.5",
         USAGE,
         ["data: val_fraction and test_fraction must sum to less than 1"],
-    ),
-    Case(
-        "windows with gaps between them",
-        f"{PREDICT} data.fa --stride 999999",
-        USAGE,
-        ["--stride 999999 leaves gaps between windows"],
     ),
     Case("a stride of zero", f"{PREDICT} data.fa --stride 0", USAGE, ["--stride"]),
     Case("batches of a negative size", f"{PREDICT} data.fa --batch-bases -5", USAGE, ["--batch-bases"]),
@@ -797,3 +793,42 @@ def check_message(stderr: str, says: list[str]) -> None:
     assert message.startswith("genomix: error: ")
     for fragment in says:
         assert fragment in message
+
+
+@pytest.mark.parametrize("command", ["train nowhere.fa labels.tsv", "train --classes rare data.fa", "predict model"])
+def test_a_fresh_process_says_the_same(genomix, genomix_apart, workplace, command):
+    words = shlex.split(command)
+    assert genomix_apart(*words, directory=workplace) == genomix(*words, directory=workplace)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.parametrize("command", [f"{TRAIN} -o locked/run", f"{PREDICT} data.fa -o locked/out.tsv"])
+def test_a_directory_that_cannot_be_written(genomix, workplace, command):
+    locked = workplace / "locked"
+    locked.mkdir(mode=0o500)
+    done = genomix(*shlex.split(command), directory=workplace)
+    assert done.code == CANNOT_WRITE
+    check_message(done.stderr, ["locked", "cannot"])
+    assert not any(locked.iterdir())
+
+
+def test_a_bad_record_from_stdin_stops_the_prediction(genomix, workplace):
+    done = genomix("predict", "model", "-", directory=workplace, stdin=b">new\nACJT\n")
+    assert done.code == BAD_DATA
+    check_message(done.stderr, ["""stdin:2: record "new": 'J' is not a nucleotide code"""])
+
+
+def test_windows_with_gaps_between_them(genomix, run, data):
+    done = genomix("predict", run, data.fasta, "--stride", 65)
+    assert done.code == USAGE
+    check_message(done.stderr, ["--stride 65 leaves gaps between windows of 64 bases"])
+
+
+def test_a_network_that_cannot_be_is_no_run_directory(genomix, data, tmp_path):
+    """What only shows when the data are known must not leave a directory that is in the way of the next try."""
+    out = tmp_path / "run"
+    settings = ["--set", "model.pooling=flatten", "--set", "prediction.long=whole"]
+    done = genomix("train", data.fasta, data.table, "-o", out, *TINY, *settings)
+    assert done.code == USAGE
+    check_message(done.stderr, ["prediction.long: whole does not go with", "flatten pooling"])
+    assert not out.exists()

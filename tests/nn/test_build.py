@@ -160,9 +160,25 @@ def test_head_norms(norm, pooling, tmp_path):
     assert_gradients(network, *batch)
 
 
+@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("lengths", [[64], LENGTHS], ids=["one record", "batch"])
+def test_networks_train_in_bfloat16(normalise, pooling, lengths):
+    network = make(pooling=pooling, **{"model.encoder.normalise": normalise})
+    batch = make_batch(lengths)
+    with torch.inference_mode():
+        whole = network(*batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.testing.assert_close(network(*batch).float(), whole, rtol=0.1, atol=0.2)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_gradients(network, *batch)
+
+
 @EVERY_ENCODER
-def test_every_base_matters(encoder):
-    network = make(encoder=encoder)
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_base_matters(encoder, pooling, stem):
+    network = make(encoder=encoder, pooling=pooling, stem=stem)
     tokens, lengths = make_batch([MOST])
     with torch.inference_mode():
         before = network(tokens, lengths)

@@ -1,5 +1,9 @@
 """`mix` is a product with a sparse matrix: values and gradients equal those of the dense product, record by record."""
 
+import os
+import subprocess
+import sys
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -180,3 +184,21 @@ def test_half_precision_falls_back_on_the_reference():
     half = mix(link_weights.bfloat16(), offsets, values.bfloat16(), lengths)
     assert half.dtype == torch.bfloat16
     torch.testing.assert_close(half.double(), mix(link_weights, offsets, values, lengths), rtol=0.05, atol=0.05)
+
+
+def test_kernel_is_right_on_two_threads():
+    program = """
+import torch
+from genomix.nn.mixing import mix, mix_reference
+torch.set_num_threads(2)
+torch.manual_seed(0)
+weights, values = torch.randn(2, 3000, 4, requires_grad=True), torch.randn(2, 3000, 8, requires_grad=True)
+offsets, lengths, upstream = torch.tensor([0, 1, -700, 9999]), torch.tensor([3000, 1700]), torch.randn(2, 3000, 8)
+outcomes = []
+for mixing in (mix, mix_reference):
+    out = mixing(weights, offsets, values, lengths, residual=True)
+    outcomes.append([out, *torch.autograd.grad(out, [weights, values], upstream)])
+for one, other in zip(*outcomes):
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"NUMBA_NUM_THREADS": "2"})

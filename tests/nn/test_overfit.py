@@ -17,12 +17,11 @@ def test_default_preset_learns_sixteen_random_records_by_heart(preset):
     lengths = torch.randint(40, 65, (16,))
     targets = torch.arange(16) % 2
     optimizer = torch.optim.AdamW(network.parameters(), config.training.learning_rate)
-    for _ in range(150):
+    for _ in range(200):
         loss = cross_entropy(network(tokens, lengths), targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if loss.item() < 1e-3:
-            break
+    assert loss.item() < 0.01
     with torch.inference_mode():
-        assert cross_entropy(network.eval()(tokens, lengths), targets).item() < 0.01
+        assert torch.equal(network.eval()(tokens, lengths).argmax(1), targets)

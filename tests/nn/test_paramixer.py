@@ -50,6 +50,8 @@ def encode(network, x, offsets, residual, link_scale=1.0):
             operator = factor(link_scale * two_layers(link_mlp, inputs), links)
             mixed = operator @ mixed + (mixed if residual == "step" else start)
         values = values + mixed if normed else mixed
+    if normed:
+        values = normalise(network.output_norm, values)
     return values
 
 
@@ -95,12 +97,12 @@ def test_with_a_link_scale_of_zero_every_factor_is_the_identity(residual, normed
     x = torch.randn(1, 16, 4)
     layer = network.layers[0]
     start = layer.value_mlp(layer.norm(x) if normed else x)
-    torch.testing.assert_close(network(x, torch.tensor([16])), x + start if normed else start)
+    torch.testing.assert_close(network(x, torch.tensor([16])), network.output_norm(x + start) if normed else start)
 
 
 def test_untrained_normalised_stack_passes_its_input_on():
-    x = torch.randn(2, 16, 4)
-    torch.testing.assert_close(Paramixer(4, 6, 3, "chord", 16, normalise=True)(x, torch.tensor([16, 16])), x)
+    x, network = torch.randn(2, 16, 4), Paramixer(4, 6, 3, "chord", 16, normalise=True)
+    torch.testing.assert_close(network(x, torch.tensor([16, 16])), network.output_norm(x))
 
 
 def test_dropout_acts_in_training_only():

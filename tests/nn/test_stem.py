@@ -20,13 +20,12 @@ def convolve(record, convolution):
 
 
 def stem_of_one(stem, record):
-    for i, convolution in enumerate(stem.convolutions):
-        convolved = gelu(convolve(record, convolution))
-        record = convolved if i == 0 else record + convolved
-    if stem.stride > 1:
-        record = pad(record, (0, 0, 0, -len(record) % stem.stride))
-        groups = record.reshape(-1, stem.stride, record.shape[1])
-        record = gelu(torch.einsum("nsi,ois->no", groups, stem.merge.weight) + stem.merge.bias)
+    record = gelu(convolve(record, stem.first))
+    record = pad(record, (0, 0, 0, -len(record) % stem.stride))
+    groups = record.reshape(-1, stem.stride, record.shape[1])
+    record = gelu(torch.einsum("nsi,ois->no", groups, stem.merge.weight) + stem.merge.bias)
+    for convolution in stem.others:
+        record = record + gelu(convolve(record, convolution))
     return layer_norm(record, stem.norm.normalized_shape, stem.norm.weight, stem.norm.bias, stem.norm.eps)
 
 
@@ -40,7 +39,7 @@ def make_batch(seed=0):
 @STRIDES
 @WIDTHS
 def test_batch_equals_plain_convolutions_of_each_record(stride, widths):
-    stem = ConvStem(3, 4, widths, stride).double()
+    stem = ConvStem(3, 5, 4, widths, stride).double()
     torch.nn.init.normal_(stem.norm.bias)
     batch, lengths = make_batch()
     found = stem(batch, lengths)
@@ -53,7 +52,7 @@ def test_batch_equals_plain_convolutions_of_each_record(stride, widths):
 
 @STRIDES
 def test_output_lengths_are_the_lengths_that_come_out(stride):
-    stem = ConvStem(3, 4, [5], stride)
+    stem = ConvStem(3, 5, 4, [5], stride)
     for length in range(1, 20):
         found = stem(torch.randn(1, length, 3), torch.tensor([length])).shape[1]
         assert found == stem.output_lengths(torch.tensor([length])).item()
@@ -61,7 +60,7 @@ def test_output_lengths_are_the_lengths_that_come_out(stride):
 
 @STRIDES
 def test_padding_behind_the_batch_changes_nothing(stride):
-    stem = ConvStem(3, 4, [9, 3], stride).double()
+    stem = ConvStem(3, 5, 4, [9, 3], stride).double()
     batch, lengths = make_batch()
     longer = stem(pad(batch, (0, 0, 0, 13)), lengths)
     found = stem(batch, lengths)
@@ -71,4 +70,4 @@ def test_padding_behind_the_batch_changes_nothing(stride):
 
 def test_even_widths_are_an_error():
     with pytest.raises(ValueError, match="odd"):
-        ConvStem(3, 4, [9, 4])
+        ConvStem(3, 5, 4, [9, 4], 1)

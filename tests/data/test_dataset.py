@@ -1,0 +1,134 @@
+"""What a network is shown in an epoch: every record once, pieces within bounds, records of like length together."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from genomix.data.dataset import Piece, TrainingSet, collate, read_piece
+from genomix.data.store import build_store
+from genomix.data.vocabulary import PAD, reverse_complement
+
+MAX_LENGTH = 50
+BATCH_RECORDS, BATCH_BASES = 8, 160
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("dataset")
+    rng = np.random.default_rng(0)
+    sequences = ("".join(rng.choice(list("ACGT"), size=length)) for length in rng.integers(5, 120, size=200))
+    (directory / "data.fa").write_text("".join(f">r{i}\n{sequence}\n" for i, sequence in enumerate(sequences)))
+    return build_store([str(directory / "data.fa")], cache_dir=directory / "cache")
+
+
+@pytest.fixture
+def training_set(store):
+    def training_set(**changes):
+        rows = np.arange(20, 200)
+        values = {
+            "store": store,
+            "rows": rows,
+            "targets": (rows % 10 == 0).astype(np.int64),
+            "max_length": MAX_LENGTH,
+            "batch_records": BATCH_RECORDS,
+            "batch_bases": BATCH_BASES,
+            "reverse_complement": True,
+            "balanced": False,
+            "seed": 3,
+        }
+        return TrainingSet(**(values | changes))
+
+    return training_set
+
+
+def pieces_of(plan):
+    return [piece for batch in plan for piece, _ in batch]
+
+
+def test_the_plan_is_a_function_of_seed_and_epoch(training_set):
+    assert training_set().plan(4) == training_set().plan(4)
+    assert training_set().plan(4) != training_set().plan(5)
+    assert training_set().plan(4) != training_set(seed=4).plan(4)
+
+
+def test_each_record_comes_once_with_its_target(training_set):
+    own = training_set()
+    plan = [pair for batch in own.plan(1) for pair in batch]
+    assert sorted(piece.row for piece, _ in plan) == own.rows.tolist()
+    assert all(target == (piece.row % 10 == 0) for piece, target in plan)
+
+
+def test_pieces_lie_within_their_records(training_set, store):
+    for piece in pieces_of(training_set().plan(1)):
+        length = int(store.lengths[piece.row])
+        assert 0 <= piece.start < piece.end <= length
+        assert piece.end - piece.start == min(length, MAX_LENGTH)
+
+
+def test_crops_move_from_epoch_to_epoch(training_set, store):
+    longest = int(np.argmax(store.lengths[20:])) + 20
+    own = training_set()
+    starts = {piece.start for epoch in range(20) for piece in pieces_of(own.plan(epoch)) if piece.row == longest}
+    assert len(starts) > 5
+
+
+def test_batches_keep_their_limits(training_set):
+    for batch in training_set().plan(1):
+        longest = max(piece.end - piece.start for piece, _ in batch)
+        assert len(batch) <= BATCH_RECORDS
+        assert len(batch) * longest <= BATCH_BASES
+
+
+def test_a_record_longer_than_a_batch_is_a_batch_of_its_own(training_set):
+    plan = training_set(batch_bases=1).plan(1)
+    assert {len(batch) for batch in plan} == {1}
+    assert len(plan) == 180
+
+
+def test_records_of_like_length_come_together(training_set):
+    def padding(plan):
+        lengths = [[piece.end - piece.start for piece, _ in batch] for batch in plan]
+        return sum(max(batch) * len(batch) - sum(batch) for batch in lengths) / sum(map(sum, lengths))
+
+    assert padding(training_set(batch_bases=10**6).plan(1)) < 0.1
+
+
+def test_batches_do_not_come_in_the_order_of_their_lengths(training_set):
+    longest = [max(piece.end - piece.start for piece, _ in batch) for batch in training_set().plan(1)]
+    assert longest != sorted(longest)
+
+
+def test_half_of_the_pieces_are_read_from_the_other_strand(training_set):
+    own = training_set()
+    share = np.mean([piece.reverse for epoch in range(10) for piece in pieces_of(own.plan(epoch))])
+    assert share == pytest.approx(0.5, abs=0.05)
+    assert not any(piece.reverse for piece in pieces_of(training_set(reverse_complement=False).plan(1)))
+
+
+def test_balanced_classes_come_equally_often(training_set):
+    own = training_set(balanced=True)
+    targets = [target for epoch in range(10) for batch in own.plan(epoch) for _, target in batch]
+    assert len(targets) == 10 * len(own.rows)
+    assert np.mean(targets) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_batch_holds_what_its_plan_says(training_set, store):
+    own = training_set()
+    planned = own.plan(1)[0]
+    batch = own.load(planned)
+    assert batch.targets.tolist() == [target for _, target in planned]
+    for tokens, length, (piece, _) in zip(batch.tokens.numpy(), batch.lengths.tolist(), planned, strict=True):
+        expected = store.tokens(piece.row)[piece.start : piece.end]
+        assert_array_equal(tokens[:length], reverse_complement(expected) if piece.reverse else expected)
+        assert (tokens[length:] == PAD).all()
+
+
+def test_a_reversed_piece_is_the_other_strand_of_the_same_bases(store):
+    forward, reverse = (read_piece(store, Piece(30, 2, 5, flag)) for flag in (False, True))
+    assert_array_equal(reverse, reverse_complement(forward))
+
+
+def test_collating_pads_at_the_end():
+    tokens, lengths = collate([np.array([0, 1], np.uint8), np.array([3], np.uint8)])
+    assert tokens.tolist() == [[0, 1], [3, PAD]]
+    assert lengths.tolist() == [2, 1]

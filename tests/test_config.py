@@ -1,0 +1,177 @@
+"""A configuration: presets, files and overrides come together, and what is wrong is said all at once."""
+
+import pytest
+import yaml
+
+from genomix.config import PRESETS, Config, KmerConfig, NetworkConfig, make_config, parse_assignment, to_yaml
+from genomix.errors import NoInputError, UsageError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(tree, name="config.yaml"):
+        path = tmp_path / name
+        path.write_text(tree if isinstance(tree, str) else yaml.safe_dump(tree))
+        return path
+
+    return write
+
+
+def complaints(**ways):
+    with pytest.raises(UsageError) as caught:
+        make_config(**ways)
+    return str(caught.value).splitlines()
+
+
+class TestPresets:
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_each_is_valid_and_keeps_its_name(self, name):
+        assert make_config(name).preset == name
+
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_each_survives_a_round_trip(self, name, write):
+        config = make_config(name)
+        assert make_config(path=write(to_yaml(config))) == config
+
+    def test_the_default_is_the_one_of_the_defaults(self):
+        assert make_config() == Config() == make_config("paramixer")
+
+    def test_kinds_of_models(self):
+        assert isinstance(make_config("kmer").model, KmerConfig)
+        assert isinstance(make_config("paramixer-cdil").model, NetworkConfig)
+
+    def test_a_folder_with_a_configuration_is_a_preset(self, write, tmp_path):
+        write({"preset": "kmer", "model": {"k": 3}})
+        assert make_config(str(tmp_path)).model == KmerConfig(k=3)
+
+    def test_so_is_the_file_in_it(self, write):
+        assert make_config(str(write({"preset": "kmer", "model": {"k": 3}}))).model == KmerConfig(k=3)
+
+    def test_an_unknown_one_is_told_with_the_nearest_and_all(self):
+        (message,) = complaints(preset="parmixer-cdil")
+        assert "did you mean 'paramixer-cdil'?" in message
+        assert all(name in message for name in PRESETS)
+
+    def test_one_far_from_all_has_no_nearest(self):
+        (message,) = complaints(preset="xyz")
+        assert "did you mean" not in message
+
+
+class TestPrecedence:
+    def test_a_file_is_laid_over_its_preset(self, write):
+        config = make_config(path=write({"preset": "paramixer-cdil", "training": {"seed": 5}}))
+        assert config.training.seed == 5
+        assert config.model.encoder.protocol == "cdil"
+
+    def test_overrides_are_laid_over_the_file(self, write):
+        path = write({"preset": "kmer", "model": {"k": 3}, "training": {"seed": 5}})
+        config = make_config(path=path, overrides={"model.k": 4})
+        assert (config.model.k, config.training.seed) == (4, 5)
+
+    def test_the_later_override_wins_where_one_holds_the_other(self):
+        overrides = {"training": {"seed": 1, "patience": 2}, "training.seed": 3}
+        training = make_config(overrides=overrides).training
+        assert (training.seed, training.patience) == (3, 2)
+
+    def test_an_override_may_take_a_part_away(self):
+        overrides = {"model.stem": None, "model.embedding.dim": Config().model.encoder.dim}
+        assert make_config(overrides=overrides).model.stem is None
+
+    def test_an_override_may_bring_a_part_back(self):
+        assert make_config("paramixer-paper").model.stem is None
+        assert make_config("paramixer-paper", overrides={"model.stem.widths": [5]}).model.stem.widths == [5]
+
+    def test_another_kind_of_model_needs_its_preset(self):
+        assert isinstance(make_config("kmer", overrides={"training.seed": 1}).model, KmerConfig)
+
+    def test_an_empty_file_is_the_default(self, write):
+        assert make_config(path=write("")) == Config()
+
+    def test_presets_are_not_changed_by_overrides(self):
+        make_config("kmer", overrides={"model.k": 7})
+        assert make_config("kmer").model.k == KmerConfig().k
+
+
+class TestMistakes:
+    def test_all_are_told_at_once_with_their_file(self, write):
+        path = write({"model": {"encoder": {"protocol": "ring", "dim": 0}}, "training": {"sed": 1}, "data": 3})
+        messages = complaints(path=path)
+        assert all(message.startswith(f"{path}: ") for message in messages)
+        for key in ("model.encoder.protocol", "model.encoder.dim", "training.sed", "data"):
+            assert any(message.startswith(f"{path}: {key}: ") for message in messages)
+
+    @pytest.mark.parametrize(
+        ("key", "nearest"),
+        [
+            ("trainin.seed", "training"),
+            ("training.learning_rates", "learning_rate"),
+            ("model.encoder.num_layer", "num_layers"),
+            ("model.head.droput", "dropout"),
+            ("model.pool", "pooling"),
+        ],
+    )
+    def test_an_unknown_key_is_told_with_the_nearest(self, key, nearest):
+        (message,) = complaints(overrides={key: 1})
+        assert f"did you mean '{nearest}'?" in message
+        assert "keys here: " in message
+
+    def test_keys_of_another_kind_of_model_are_unknown(self):
+        (message,) = complaints(preset="kmer", overrides={"model.pooling": "mean"})
+        assert message.startswith("model.pooling: there is no such key")
+        assert "inverse_regularisation" in message
+
+    def test_an_unknown_kind_of_model(self):
+        (message,) = complaints(overrides={"model.kind": "forest"})
+        assert message.startswith("model: ")
+        assert "'network'" in message
+
+    def test_even_widths(self):
+        (message,) = complaints(overrides={"model.stem.widths": [4]})
+        assert "widths of convolutions must be odd (found [4])" in message
+
+    def test_fractions_that_leave_nothing(self):
+        (message,) = complaints(overrides={"data.val_fraction": 0.5, "data.test_fraction": 0.5})
+        assert "must sum to less than 1" in message
+
+    def test_preset_and_file_together(self, write):
+        assert "not both" in complaints(preset="kmer", path=write(""))[0]
+
+    def test_a_file_of_an_unknown_preset(self, write):
+        assert "did you mean 'kmer'?" in complaints(path=write({"preset": "kmers"}))[0]
+
+    def test_a_file_that_is_no_yaml_is_told_with_its_line(self, write):
+        path = write("training:\n  seed: [1\n")
+        assert complaints(path=path)[0].startswith(f"{path}:3: not valid YAML: ")
+
+    def test_a_file_that_is_no_text(self, tmp_path):
+        (tmp_path / "c.yaml").write_bytes(b"\xff\xfe\x00")
+        assert "not valid YAML" in complaints(path=tmp_path / "c.yaml")[0]
+
+    def test_a_file_that_is_not_there(self, tmp_path):
+        with pytest.raises(NoInputError, match=r"nowhere.yaml: cannot read this configuration"):
+            make_config(path=tmp_path / "nowhere.yaml")
+
+
+class TestAssignments:
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ("a.b=1", 1),
+            ("a.b=1.5", 1.5),
+            ("a.b=true", True),
+            ("a.b=null", None),
+            ("a.b=[1, 2]", [1, 2]),
+            ("a.b=x", "x"),
+        ],
+    )
+    def test_values_are_what_they_look_like(self, text, value):
+        assert parse_assignment(text) == ("a.b", value)
+
+    def test_an_exponent_is_a_number(self):
+        key, value = parse_assignment("training.learning_rate=1e-3")
+        assert make_config(overrides={key: value}).training.learning_rate == 0.001
+
+    @pytest.mark.parametrize("text", ["a.b", "=1", "a=[1"])
+    def test_anything_else_is_told(self, text):
+        with pytest.raises(UsageError, match="--set"):
+            parse_assignment(text)

@@ -1,0 +1,68 @@
+"""The README's own commands, run as they stand (training for one epoch only, to be quick)."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE = ROOT / "example_data" / "primate_mitochondria"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the files that the README's commands name: the example data under each of those names."""
+    folder = tmp_path_factory.mktemp("readme")
+    for suffix, names in ((".fa.gz", ("data.fa", "test.fa", "new.fa")), (".tsv", ("labels.tsv", "test.tsv"))):
+        for name in (*names, EXAMPLE.name + suffix):
+            (folder / name).symlink_to(EXAMPLE.with_name(EXAMPLE.name + suffix))
+    return folder
+
+
+def commands(text):
+    lines = [line.split("#")[0].strip() for line in text.splitlines()]
+    lines = [line.removeprefix("$ ") for line in lines]
+    return [line for line in lines if line.startswith(("genomix ", "head "))]
+
+
+def run(command, folder):
+    if command.startswith("genomix train"):
+        command += " --max-epochs 1 --max-length 256"
+    command = command.replace("genomix ", f"{shlex.quote(sys.executable)} -m genomix ", 1)
+    env = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    return subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, env=env)
+
+
+def test_the_three_commands_at_the_top(folder):
+    block = README.split("```")[1]
+    found = commands(block)
+    assert [command.split()[1] for command in found] == ["train", "evaluate", "predict"]
+    for command in found:
+        done = run(command.replace("run/", "first_run/"), folder)
+        assert done.returncode == 0, done.stderr
+    assert (folder / "predictions.tsv").read_text().count("\n") == 149
+    (folder / "predictions.tsv").unlink()
+
+
+def test_the_transcript(folder):
+    transcript = README.split("<!-- transcript")[1].split("<!-- end of transcript")[0]
+    found = commands("\n".join(line for line in transcript.splitlines() if line.startswith("$ ")))
+    assert len(found) >= 4
+    for command in found:
+        done = run(command, folder)
+        assert done.returncode == 0, done.stderr
+    columns = (folder / "predictions.tsv").read_text().splitlines()[0]
+    assert columns.replace("\t", " ") in re.sub(r"\s+", " ", transcript)
+
+
+def test_every_preset_named_in_the_readme_exists():
+    from genomix.config import PRESETS
+
+    named = re.search(r"`--model paramixer` \(default\), (.*) \(the baseline\)", README)
+    assert named is not None
+    assert set(re.findall(r"`(\S+)`", named[1])) | {"paramixer"} == set(PRESETS)

@@ -1,0 +1,118 @@
+"""What a configuration leaves open is decided from the data and the memory, and said."""
+
+import numpy as np
+import pytest
+
+from genomix.config import make_config
+from genomix.errors import UsageError
+from genomix.train import plan
+
+SMALL = {"model.encoder.dim": 8, "model.encoder.hidden_dim": 8, "model.embedding.dim": 8}
+PLENTY = 1 << 40
+
+
+@pytest.fixture
+def resolve(monkeypatch):
+    """Resolve a small network on a machine of this much memory."""
+
+    def resolve(lengths=(100, 200, 300), memory=PLENTY, preset=None, val_bases=100, **changes):
+        monkeypatch.setattr(plan, "available_memory_bytes", lambda _: memory)
+        overrides = {} if preset else SMALL
+        config = make_config(preset, overrides=overrides | {key.replace("__", "."): changes[key] for key in changes})
+        return plan.resolve(config, np.array(lengths), val_bases, 2, "cpu")
+
+    return resolve
+
+
+def test_short_records_are_read_whole(resolve):
+    config, said = resolve(lengths=(100, 200, 300))
+    assert config.model.max_length == 300
+    assert "model.max_length: 300 bp (training records: 100 to 300 bp, median 200)" in said
+
+
+def test_long_records_are_cropped(resolve):
+    assert resolve(lengths=(1000, 9_000_000))[0].model.max_length == plan.LONGEST_CROP
+
+
+def test_what_is_stated_stays(resolve):
+    stated = {
+        "max_epochs": 3,
+        "batch_records": 9,
+        "batch_bases": 4000,
+        "accumulate": 2,
+        "patience": 1,
+        "validate_every": 7,
+    }
+    changes = {f"training__{name}": value for name, value in stated.items()}
+    config, said = resolve(model__max_length=64, **changes)
+    assert config.model.max_length == 64
+    assert {name: getattr(config.training, name) for name in stated} == stated
+    assert said == []
+
+
+def test_nothing_is_left_open(resolve):
+    training = resolve()[0].training
+    for name in ("max_epochs", "batch_records", "batch_bases", "accumulate", "patience", "validate_every"):
+        assert getattr(training, name) is not None
+
+
+def test_resolving_again_changes_nothing(resolve):
+    config, _ = resolve()
+    again, said = plan.resolve(config, np.array([100, 200, 300]), 100, 2, "cpu")
+    assert again == config
+    assert said == []
+
+
+def test_what_was_asked_for_is_not_changed(monkeypatch):
+    monkeypatch.setattr(plan, "available_memory_bytes", lambda _: PLENTY)
+    config = make_config(overrides=SMALL)
+    plan.resolve(config, np.array([100]), 100, 2, "cpu")
+    assert config == make_config(overrides=SMALL)
+
+
+def test_few_records_get_many_epochs_and_many_get_few(resolve):
+    few = resolve(lengths=[100] * 50, training__batch_records=10)[0].training.max_epochs
+    many = resolve(lengths=[100] * 100_000, training__batch_records=10)[0].training.max_epochs
+    assert plan.MOST_EPOCHS >= few > many >= plan.FEWEST_EPOCHS
+
+
+def test_a_batch_holds_its_records_where_there_is_memory(resolve):
+    training = resolve(training__batch_records=8)[0].training
+    assert training.batch_bases == 8 * 300
+    assert training.accumulate == 1
+
+
+def test_for_want_of_memory_batches_are_small_and_add_up(resolve):
+    config, said = resolve(lengths=[256] * 64, memory=4_000_000, training__batch_records=64)
+    training = config.training
+    assert 256 <= training.batch_bases < 64 * 256
+    assert training.accumulate * (training.batch_bases // 256) == pytest.approx(64, rel=0.5)
+    assert any("for want of memory" in sentence for sentence in said)
+    assert any("batches a step" in sentence for sentence in said)
+
+
+def test_too_little_memory_for_one_record_is_told_before_training(resolve):
+    with pytest.raises(UsageError, match=r"not enough memory to train on 300 bp at once .* --max-length"):
+        resolve(memory=1000)
+
+
+def test_a_long_validation_is_done_less_often(resolve):
+    short, long = (resolve(val_bases=bases)[0].training.validate_every for bases in (100, 100_000))
+    assert 1 <= short < long
+
+
+def test_padding_to_a_full_length_counts_in_full(resolve):
+    config, _ = resolve(model__padding="token", model__max_length=512, training__batch_records=4)
+    assert config.training.batch_bases == 4 * 512
+
+
+@pytest.mark.parametrize(("key", "value"), [("model__pooling", "flatten"), ("model__embedding__position", "learned")])
+def test_a_network_bound_to_its_length_cannot_read_whole_records(resolve, key, value):
+    with pytest.raises(UsageError, match=r"prediction.long: whole does not go with"):
+        resolve(**{key: value, "prediction__long": "whole"})
+
+
+def test_a_kmer_model_has_nothing_to_decide(resolve):
+    config, said = resolve(preset="kmer", memory=0)
+    assert config == make_config("kmer")
+    assert said == []
