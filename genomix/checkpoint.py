@@ -20,6 +20,7 @@ from genomix.runtime import atomic_path, write_text
 
 CONFIG, WEIGHTS, META = "config.yaml", "model.safetensors", "meta.json"
 SPLITS, HISTORY, METRICS, PREDICTIONS, LOG = "splits.tsv", "history.csv", "metrics.json", "predictions.tsv", "train.log"
+FILES = (CONFIG, WEIGHTS, META, SPLITS, HISTORY, METRICS, PREDICTIONS, LOG)
 SCHEMA_VERSION = 1
 
 
@@ -132,6 +133,9 @@ def load_model(path: str | Path, *, device: str = "cpu") -> Model:
     meta = _read_meta(folder / META)
     try:
         config = make_config(path=folder / CONFIG)
+    except UsageError as error:
+        raise DataError(str(error)) from error
+    try:
         classifier = build_classifier(config.model, len(meta.classes))
     except UsageError as error:
         raise DataError(f"{folder / CONFIG}: {error}") from error

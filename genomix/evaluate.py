@@ -53,7 +53,8 @@ def evaluate_model(
     classes = scorer.model.classes
     ids = [records.store.ids[int(row)] for row in records.indices[chosen]]
     labels = [records.labels[i] for i in chosen]
-    targets = _to_targets(ids, labels, classes, "this model")
+    named = [f'{records.store.place(int(records.indices[i]))}: record "{ids[n]}"' for n, i in enumerate(chosen)]
+    targets = _to_targets(named, labels, classes, "this model")
     seen = _trained_on(scorer.model.path) & set(ids)
     if seen:
         warn(f"{len(seen)} of {len(ids)} records were trained on: this is no measure of how new records will fare")
@@ -82,7 +83,7 @@ def evaluate_predictions(
     problems = Problems()
     for record_id in labels:
         if record_id not in row_of:
-            problems.add(f"{labels_path}: record {record_id!r} has no prediction in {table_path}")
+            problems.add(f'{labels_path}: record "{record_id}" has no prediction in {table_path}')
     problems.raise_if_any()
     unlabelled = len(table.ids) - len(labels)
     if unlabelled:
@@ -93,7 +94,8 @@ def evaluate_predictions(
     ids = [record_id for record_id in labels if not table.is_skipped[row_of[record_id]]]
     if not ids:
         raise DataError(f"{table_path}: no prediction left to evaluate")
-    targets = _to_targets(ids, [labels[record_id] for record_id in ids], table.classes, table_path)
+    named = [f'{labels_path}: record "{record_id}"' for record_id in ids]
+    targets = _to_targets(named, [labels[record_id] for record_id in ids], table.classes, table_path)
     rows = np.array([row_of[record_id] for record_id in ids])
     return Evaluated(compute_metrics(targets, table.probabilities[rows], table.classes), [])
 
@@ -135,7 +137,7 @@ def _unique_labels(rows: Sequence[LabelRow], split: str | None, path: str) -> di
             continue
         if labels.setdefault(row.id, row.label) != row.label:
             problems.add(
-                f"{row.source}:{row.line}: record {row.id!r} has two labels, {labels[row.id]!r} and {row.label!r}"
+                f'{row.source}:{row.line}: record "{row.id}" has two labels, {labels[row.id]!r} and {row.label!r}'
             )
     problems.raise_if_any()
     if not labels:
@@ -143,13 +145,13 @@ def _unique_labels(rows: Sequence[LabelRow], split: str | None, path: str) -> di
     return labels
 
 
-def _to_targets(ids: Sequence[str], labels: Sequence[str], classes: Sequence[str], known_by: str) -> np.ndarray:
+def _to_targets(named: Sequence[str], labels: Sequence[str], classes: Sequence[str], known_by: str) -> np.ndarray:
     index = {name: i for i, name in enumerate(classes)}
     problems = Problems()
-    for record_id, label in zip(ids, labels, strict=True):
+    for record, label in zip(named, labels, strict=True):
         if label not in index:
             names = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
-            problems.add(f"record {record_id!r}: label {label!r} is not a class of {known_by} (it knows {names})")
+            problems.add(f"{record}: label {label!r} is not a class of {known_by} (it knows {names})")
     problems.raise_if_any()
     return np.array([index[label] for label in labels])
 

@@ -156,7 +156,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def new_directory(path: str | Path, *, force: bool) -> Path:
-    """Make a directory for results; an existing one that holds anything is only emptied of ours with `force`.
+    """Make a directory for results; one that holds anything already is only accepted with `force`, and left as it is.
 
     Raises:
         CannotWriteError: If it exists and holds files (without `force`), is a file, or cannot be made.

@@ -103,6 +103,8 @@ class Scorer:
             )
         if (self.stride is not None and self.stride < 1) or self.batch_bases < 1:
             raise UsageError("stride and batch_bases must be at least 1")
+        if self.stride is not None and self.model.max_length is None:
+            raise UsageError("--stride: this model reads records whole, without windows")
         if self.stride is not None and self.model.max_length is not None and self.stride > self.model.max_length:
             raise UsageError(f"--stride {self.stride} leaves gaps between windows of {self.model.max_length} bases")
 

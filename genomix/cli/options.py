@@ -109,6 +109,8 @@ class _ConsoleHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "already_said", False):
+            return
         prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         self._console.print(prefix + record.getMessage(), markup=False, highlight=False, soft_wrap=True)
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from genomix.train.fit import Step
+    from genomix.train.history import Step
 
 
 class TrainingProgress:

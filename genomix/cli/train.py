@@ -131,7 +131,7 @@ def train(
             path=Path(out),
             device=chosen,
             threads=count,
-            command=sys.argv,
+            command=["genomix", *sys.argv[1:]],
             inputs=hashes,
             force=force,
             on_step=progress.show,

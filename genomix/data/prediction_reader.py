@@ -134,7 +134,7 @@ def _collect(sheet: _Sheet, classes: list[str]) -> PredictionTable:
         if not record_id:
             problems.add(f"{place}: has no id; give each row the id of its record")
         elif record_id in places:
-            problems.add(f"{place}: record {record_id!r} is already at {places[record_id]}; keep one of them")
+            problems.add(f'{place}: record "{record_id}" is already at {places[record_id]}; keep one of them')
         places[record_id] = place
         try:
             length = _length(named.get("length", ""))
@@ -142,7 +142,7 @@ def _collect(sheet: _Sheet, classes: list[str]) -> PredictionTable:
             statuses = _statuses(str(named.get("status", "")), is_skipped=row is None)
             label = _label(str(named.get("label", "")), row, classes)
         except ValueError as error:
-            problems.add(f"{place}: record {record_id!r}: {error}")
+            problems.add(f'{place}: record "{record_id}": {error}')
             continue
         table.ids.append(record_id)
         table.labels.append(label)

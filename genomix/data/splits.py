@@ -161,7 +161,7 @@ def write_splits(path: str | Path, ids: Sequence[str], labels: Sequence[str], sp
         rows.writerow(COLUMNS)
         for record_id, label, name in zip(ids, labels, splits.names(), strict=True):
             if set(record_id + label) & set("\t\r\n"):
-                raise DataError(f"record {record_id!r}: its id or label {label!r} has a tab or a line break; rename it")
+                raise DataError(f'record "{record_id}": its id or label {label!r} has a tab or a line break; rename it')
             rows.writerow([record_id, label, name])
 
 
@@ -187,7 +187,7 @@ def read_splits(path: str | Path) -> SplitTable:
         if len(cells) != len(COLUMNS) or cells[2] not in SPLIT_NAMES:
             problems.add(f"{path}:{line}: must have an id, a label and train, val or test; found {cells}")
         elif cells[0] in seen:
-            problems.add(f"{path}:{line}: record {cells[0]!r} is here a second time; keep one row of it")
+            problems.add(f'{path}:{line}: record "{cells[0]}" is here a second time; keep one row of it')
         seen.add(cells[0] if cells else "")
     problems.raise_if_any()
     table = np.array(rows, dtype=object).reshape(-1, len(COLUMNS))

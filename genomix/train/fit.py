@@ -17,59 +17,8 @@ from genomix.data.dataset import Batch, TrainingSet
 from genomix.errors import UsageError
 from genomix.metrics import HIGHER_IS_BETTER, score
 from genomix.nn.pooling import STATISTICS_RECORDS, PooledNorm
+from genomix.train.history import REPORTED, Epoch, Step
 from genomix.train.optimise import learning_rate_factor, make_optimizer, set_learning_rate
-
-REPORTED = ("log_loss", "accuracy", "balanced_accuracy", "f1_macro", "mcc")
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of the history.
-
-    Attributes:
-        epoch: From 1.
-        step: Optimiser steps so far.
-        train_loss: Mean over the records of the epoch, on crops, with dropout.
-        validation: Scores on the validation records by name; empty where the epoch was not validated.
-        learning_rate: Of the last step.
-        bases_per_s: Bases trained on in a second, validation left out.
-        seconds: Since training began.
-        best: Whether this is the best epoch so far.
-    """
-
-    epoch: int
-    step: int
-    train_loss: float
-    validation: dict[str, float]
-    learning_rate: float
-    bases_per_s: float
-    seconds: float
-    best: bool
-
-    def row(self) -> dict[str, Any]:
-        """Return the epoch as one row of `history.csv`."""
-        scores = {f"val_{name}": f"{value:.6f}" for name, value in self.validation.items()}
-        return {
-            "epoch": self.epoch,
-            "step": self.step,
-            "train_loss": f"{self.train_loss:.6f}",
-            **{f"val_{name}": scores.get(f"val_{name}", "") for name in REPORTED},
-            "learning_rate": f"{self.learning_rate:.3e}",
-            "bases_per_s": f"{self.bases_per_s:.0f}",
-            "seconds": f"{self.seconds:.1f}",
-            "best": int(self.best),
-        }
-
-
-@dataclass(frozen=True)
-class Step:
-    """What there is to show while training goes on: share done, loss, bases per second and seconds left."""
-
-    progress: float
-    epoch: int
-    loss: float
-    bases_per_s: float
-    seconds_left: float
 
 
 @dataclass
@@ -121,7 +70,7 @@ class Fit:
             finished = epoch == max_epochs or self._time_progress() >= 1
             scores = {}
             is_best = False
-            if finished or epoch % (self.config.validate_every or 1) == 0:
+            if finished or epoch == 1 or epoch % (self.config.validate_every or 1) == 0:
                 self._refresh_statistics(epoch)
                 scores = self._scores()
                 rank = self._rank(scores)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 
 import numpy as np
@@ -11,13 +12,14 @@ from genomix.config import KmerConfig
 from genomix.data.store import Store
 from genomix.nn.kmer import KmerClassifier
 
+LOG = logging.getLogger("genomix")
 MOST_RECORDS = 200_000
 MOST_ITERATIONS = 2000
 
 
 def fit_kmer(
     config: KmerConfig, store: Store, rows: np.ndarray, targets: np.ndarray, num_classes: int, seed: int
-) -> tuple[KmerClassifier, list[str]]:
+) -> KmerClassifier:
     """Fit logistic regression on standardised canonical k-mer frequencies.
 
     Args:
@@ -29,26 +31,27 @@ def fit_kmer(
         seed: Of the sample that is drawn where there are more than `MOST_RECORDS` records.
 
     Returns:
-        The classifier, ready to predict, and what there is to say about it.
+        The classifier, ready to predict.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    notes: list[str] = []
     if len(rows) > MOST_RECORDS:
         chosen = np.random.default_rng(seed).choice(len(rows), MOST_RECORDS, replace=False)
         rows, targets = rows[chosen], targets[chosen]
-        notes.append(f"k-mer baseline: learnt from a random sample of {MOST_RECORDS} records")
+        LOG.warning("k-mer baseline: learnt from a random sample of %d records", MOST_RECORDS)
     classifier = KmerClassifier(config.k, num_classes)
     features = np.concatenate([_features(classifier, store, int(row)) for row in rows])
-    scaler = StandardScaler().fit(features)
+    empty = ~features.any(1)
+    scaler = StandardScaler().fit(features[~empty] if not empty.all() else features)
+    features[empty] = scaler.mean_  # as in prediction, a record without any whole k-mer says nothing
     regression = LogisticRegression(C=config.inverse_regularisation, max_iter=MOST_ITERATIONS)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         regression.fit(scaler.transform(features), targets)
     if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
-        notes.append(f"k-mer baseline: not converged after {MOST_ITERATIONS} iterations")
+        LOG.warning("k-mer baseline: not converged after %d iterations", MOST_ITERATIONS)
     weight, bias = regression.coef_, regression.intercept_
     if num_classes == 2:
         weight, bias = np.concatenate([0 * weight, weight]), np.concatenate([0 * bias, bias])
@@ -57,7 +60,7 @@ def fit_kmer(
         classifier.scale.copy_(torch.from_numpy(scaler.scale_))
         classifier.head.weight.copy_(torch.from_numpy(weight))
         classifier.head.bias.copy_(torch.from_numpy(bias))
-    return classifier.eval(), notes
+    return classifier.eval()
 
 
 def _features(classifier: KmerClassifier, store: Store, row: int) -> np.ndarray:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -19,7 +16,7 @@ from torch import nn
 
 from genomix import checkpoint
 from genomix.checkpoint import Lengths, Meta, Model
-from genomix.config import Config, KmerConfig, to_yaml
+from genomix.config import Config, KmerConfig, make_config, to_yaml
 from genomix.data.dataset import TrainingSet
 from genomix.data.labels import LabelledRecords
 from genomix.data.predictions import PredictionWriter
@@ -28,10 +25,12 @@ from genomix.errors import DataError
 from genomix.metrics import Metrics, compute_metrics
 from genomix.nn.build import build_classifier
 from genomix.runtime import new_directory, seed_everything, write_text
-from genomix.scoring import Scorer, StoredRecord, make_scorer, stack_probabilities
-from genomix.train.fit import Epoch, Fit, Step
+from genomix.scoring import StoredRecord, make_scorer, stack_probabilities
+from genomix.train.fit import Fit
+from genomix.train.history import Epoch, Step, describe, to_csv
 from genomix.train.kmer import fit_kmer
 from genomix.train.plan import resolve
+from genomix.train.record import ALREADY_SAID, LogFile, write_metrics
 
 LOG = logging.getLogger("genomix")
 
@@ -93,16 +92,18 @@ class Training:
         val_bases = int(self.records.lengths[splits.val].sum())
         config, said = resolve(self.config, lengths, val_bases, len(self.records.classes), self.device)
         new_directory(self.path, force=self.force)
-        with _LogFile(self.path / checkpoint.LOG):
+        for name in checkpoint.FILES:
+            (self.path / name).unlink(missing_ok=True)
+        with LogFile(self.path / checkpoint.LOG):
             seed_everything(self.config.training.seed, deterministic=self.config.training.deterministic)
             self._say_start(splits, said)
             write_text(self.path / checkpoint.CONFIG, to_yaml(config))
             write_splits(self.path / checkpoint.SPLITS, self.records.ids, self.records.labels, splits)
             model = self._fit(config, splits)
             split, held_out = ("test", splits.test) if len(splits.test) else ("val", splits.val)
-            results = self._results(model, splits, held_out)
+            results = self._measure(model, splits, held_out)
+            write_metrics(self.path / checkpoint.METRICS, split, results)
             seconds = time.monotonic() - began
-            self._write_metrics(split, results)
             LOG.info("done in %.0f s; the model is in %s", seconds, self.path)
         return Trained(model, split, results, seconds)
 
@@ -131,7 +132,9 @@ class Training:
 
     def _say_start(self, splits: Splits, said: list[str]) -> None:
         records = self.records
-        for sentence in (*records.warnings, *splits.notes):
+        for sentence in records.warnings:
+            LOG.warning("%s", sentence, extra=ALREADY_SAID)
+        for sentence in splits.notes:
             LOG.warning("%s", sentence)
         counts = np.bincount(records.targets, minlength=len(records.classes))
         named = ", ".join(f"{name} {count}" for name, count in zip(records.classes, counts, strict=True))
@@ -148,12 +151,11 @@ class Training:
         rows, targets = records.indices[splits.train], records.targets[splits.train]
         history: list[Epoch] = []
         if isinstance(config.model, KmerConfig):
-            classifier, notes = fit_kmer(
-                config.model, records.store, rows, targets, len(records.classes), config.training.seed
+            model = self._model(
+                fit_kmer(config.model, records.store, rows, targets, len(records.classes), config.training.seed),
+                config,
+                splits,
             )
-            for note in notes:
-                LOG.warning("%s", note)
-            model = self._model(classifier, config, splits)
         else:
             classifier = build_classifier(config.model, len(records.classes)).to(self.device)
             model = self._model(classifier, config, splits)
@@ -208,8 +210,8 @@ class Training:
 
         def on_epoch(epoch: Epoch) -> None:
             rows.append(epoch)
-            write_text(model.path / checkpoint.HISTORY, _to_csv([row.row() for row in rows]))
-            LOG.info("%s", _sentence(epoch, training.max_epochs or 0))
+            write_text(model.path / checkpoint.HISTORY, to_csv([row.row() for row in rows]))
+            LOG.info("%s", describe(epoch, training.max_epochs or 0))
 
         def on_best(module: nn.Module) -> None:
             checkpoint.save_model(Model(module, config, model.meta, model.path))
@@ -227,6 +229,27 @@ class Training:
             on_step=self.on_step,
         ).run()
 
+    def _measure(self, model: Model, splits: Splits, held_out: np.ndarray) -> dict[str, Metrics]:
+        records, training = self.records, model.config.training
+        targets, classes = records.targets[held_out], records.classes
+        stored = [StoredRecord(records.store, row) for row in records.indices[held_out].tolist()]
+        rows = list(make_scorer(model, device=self.device).predict(stored))
+        with PredictionWriter(self.path / checkpoint.PREDICTIONS, classes, force=True) as writer:
+            writer.write(rows)
+        results = {model.config.preset: compute_metrics(targets, stack_probabilities(rows), classes)}
+        if not training.baselines:
+            return results
+        learnt = records.targets[splits.train]
+        if not isinstance(model.config.model, KmerConfig):
+            kmer = fit_kmer(
+                KmerConfig(), records.store, records.indices[splits.train], learnt, len(classes), training.seed
+            )
+            scorer = make_scorer(self._model(kmer, make_config("kmer"), splits))
+            results["kmer"] = compute_metrics(targets, stack_probabilities(scorer.predict(stored)), classes)
+        shares = np.bincount(learnt, minlength=len(classes)) / len(learnt)
+        results["majority"] = compute_metrics(targets, np.tile(shares, (len(targets), 1)), classes)
+        return results
+
     def _model(self, classifier: nn.Module, config: Config, splits: Splits) -> Model:
         lengths = self.records.lengths[splits.train]
         meta = Meta(
@@ -241,92 +264,8 @@ class Training:
         )
         return Model(classifier, config, meta, self.path)
 
-    def _results(self, model: Model, splits: Splits, held_out: np.ndarray) -> dict[str, Metrics]:
-        records, config = self.records, model.config
-        targets, classes = records.targets[held_out], records.classes
-        rows = list(
-            make_scorer(model, device=self.device).predict(
-                StoredRecord(records.store, int(records.indices[i])) for i in held_out
-            )
-        )
-        with PredictionWriter(self.path / checkpoint.PREDICTIONS, classes, force=True) as writer:
-            writer.write(rows)
-        results = {config.preset: compute_metrics(targets, stack_probabilities(rows), classes)}
-        if config.training.baselines:
-            learnt = records.targets[splits.train]
-            if not isinstance(config.model, KmerConfig):
-                kmer, notes = fit_kmer(
-                    KmerConfig(),
-                    records.store,
-                    records.indices[splits.train],
-                    learnt,
-                    len(classes),
-                    config.training.seed,
-                )
-                for note in notes:
-                    LOG.warning("%s", note)
-                baseline = self._model(kmer, Config(preset="kmer", model=KmerConfig()), splits)
-                scorer = Scorer(baseline, long="whole", strands="forward")
-                results["kmer"] = compute_metrics(
-                    targets,
-                    stack_probabilities(
-                        scorer.predict(StoredRecord(records.store, int(records.indices[i])) for i in held_out)
-                    ),
-                    classes,
-                )
-            shares = np.bincount(learnt, minlength=len(classes)) / len(learnt)
-            results["majority"] = compute_metrics(targets, np.tile(shares, (len(targets), 1)), classes)
-        return results
-
-    def _write_metrics(self, split: str, results: dict[str, Metrics]) -> None:
-        own, *baselines = results
-        stated = {
-            "split": split,
-            "model": own,
-            "metrics": results[own].to_dict(),
-            "baselines": {name: results[name].to_dict() for name in baselines},
-        }
-        write_text(self.path / checkpoint.METRICS, json.dumps(stated, indent=2) + "\n")
-
 
 def hash_file(path: str | Path) -> str:
     """Return the sha256 of a file, in hexadecimal."""
     with Path(path).open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _to_csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _sentence(epoch: Epoch, max_epochs: int) -> str:
-    scores = "".join(
-        f", val {name} {epoch.validation[name]:.3f}"
-        for name in epoch.validation
-        if name in ("accuracy", "f1_macro", "log_loss")
-    )
-    best = " (best)" if epoch.best else ""
-    return (
-        f"epoch {epoch.epoch}/{max_epochs}: train loss {epoch.train_loss:.3f}{scores}{best}, "
-        f"{epoch.bases_per_s / 1000:.0f} kbp/s, {epoch.seconds:.0f} s"
-    )
-
-
-class _LogFile:
-    """Writes what is logged inside the block to a file as well."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        self.handler = logging.FileHandler(self.path, mode="w", encoding="utf-8")
-        self.handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        LOG.addHandler(self.handler)
-
-    def __exit__(self, *exception: object) -> None:
-        LOG.removeHandler(self.handler)
-        self.handler.close()

@@ -109,10 +109,7 @@ def test_fitted_baseline_predicts_what_scikit_learn_predicts(num_classes, k, tmp
     path.write_text("".join(f">{i}\n{sequence}\n" for i, sequence in enumerate(sequences)))
     store = build_store([str(path)], cache_dir=tmp_path / "cache")
     rows = np.arange(0, 30)[::-1].copy()
-    classifier, notes = fit_kmer(
-        KmerConfig(k=k, inverse_regularisation=0.5), store, rows, targets[rows], num_classes, seed=0
-    )
-    assert not notes
+    classifier = fit_kmer(KmerConfig(k=k, inverse_regularisation=0.5), store, rows, targets[rows], num_classes, seed=0)
 
     plain = make_pipeline(StandardScaler(), LogisticRegression(C=0.5, max_iter=2000))
     features = np.stack([frequencies(sequence, k) for sequence in sequences])
