@@ -210,16 +210,16 @@ HEADER = "id\tlength\tlabel\tstatus\tprobability_a\tprobability_b\n"
     [
         ("r\t5\ta\tok\t0.5\n", ":2: has 5 columns where the header has 6"),
         ("\t5\ta\tok\t0.5\t0.5\n", ":2: has no id"),
-        ("r\t5\ta\tok\thalf\t0.5\n", ":2: record 'r': a probability is not a number"),
-        ("r\t5\ta\tok\t1.2\t-0.2\n", ":2: record 'r': probabilities must be from 0 to 1"),
-        ("r\t5\ta\tok\t0.5\t\n", ":2: record 'r': probabilities must be from 0 to 1, all or none"),
-        ("r\t5\ta\tok\t0.5\tinf\n", ":2: record 'r': probabilities must be from 0 to 1"),
-        ("r\t5\ta\tok\t0.5\t0.52\n", ":2: record 'r': probabilities must sum to 1 within 0.01; found 1.02"),
-        ("r\tlong\ta\tok\t0.5\t0.5\n", ":2: record 'r': the length 'long'"),
-        ("r\t5\tc\tok\t0.5\t0.5\n", ":2: record 'r': the label 'c' has no column"),
-        ("r\t5\ta\tok\t\t\n", ":2: record 'r': the status is 'ok' but there are no probabilities"),
+        ("r\t5\ta\tok\thalf\t0.5\n", ':2: record "r": a probability is not a number'),
+        ("r\t5\ta\tok\t1.2\t-0.2\n", ':2: record "r": probabilities must be from 0 to 1'),
+        ("r\t5\ta\tok\t0.5\t\n", ':2: record "r": probabilities must be from 0 to 1, all or none'),
+        ("r\t5\ta\tok\t0.5\tinf\n", ':2: record "r": probabilities must be from 0 to 1'),
+        ("r\t5\ta\tok\t0.5\t0.52\n", ':2: record "r": probabilities must sum to 1 within 0.01; found 1.02'),
+        ("r\tlong\ta\tok\t0.5\t0.5\n", ":2: record \"r\": the length 'long'"),
+        ("r\t5\tc\tok\t0.5\t0.5\n", ":2: record \"r\": the label 'c' has no column"),
+        ("r\t5\ta\tok\t\t\n", ":2: record \"r\": the status is 'ok' but there are no probabilities"),
         ("r\t5\ta\tcut;skipped\t0.5\t0.5\n", "the status is 'cut;skipped' but there are probabilities"),
-        ("r\t5\ta\tok\t0.5\t0.5\nr\t5\ta\tok\t0.5\t0.5\n", ":3: record 'r' is already at "),
+        ("r\t5\ta\tok\t0.5\t0.5\nr\t5\ta\tok\t0.5\t0.5\n", ':3: record "r" is already at '),
     ],
 )
 def test_bad_rows_are_named(tmp_path, row, message):
@@ -244,9 +244,9 @@ def test_all_bad_rows_are_reported_at_once(tmp_path):
 def test_bad_rows_of_parquet_are_named(tmp_path):
     path = tmp_path / "pred.parquet"
     parquet.write_table(pa.table({"id": ["r", "r"], "probability_a": [0.5, 1.0], "probability_b": [0.6, 0.0]}), path)
-    with pytest.raises(DataError, match=r"row 1: record 'r': probabilities must sum") as caught:
+    with pytest.raises(DataError, match=r"row 1: record \"r\": probabilities must sum") as caught:
         read_predictions(path)
-    assert "row 2: record 'r' is already at" in str(caught.value)
+    assert 'row 2: record "r" is already at' in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_what_cannot_be_written(tmp_path):
         ("", "is not a table"),
         ("id\tsplit\n", ":1: the columns must be"),
         ("id\tlabel\tsplit\nr1\ta\tdev\n", ":2: must have"),
-        ("id\tlabel\tsplit\nr1\ta\ttrain\n\nr1\ta\ttest\n", ":4: record 'r1' is here a second time"),
+        ("id\tlabel\tsplit\nr1\ta\ttrain\n\nr1\ta\ttest\n", ':4: record "r1" is here a second time'),
     ],
 )
 def test_what_cannot_be_read(tmp_path, content, message):
