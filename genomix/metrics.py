@@ -137,6 +137,7 @@ def compute_metrics(
             + (f"; undefined: {', '.join(undefined)}" if undefined else "")
         )
     intervals = _intervals(records, values, num_resamples, confidence_level, seed, notes)
+    notes += _note_on_certainty(values["accuracy"], intervals.get("accuracy"), num_records, confidence_level)
     confusion = confusion_matrix(records.targets, records.predicted, labels=labels).tolist()
     return Metrics(num_records, list(classes), values, intervals, per_class, confusion, notes)
 
@@ -332,6 +333,22 @@ def _intervals(
             fate = "left out of its interval" if name in intervals else "so it has no interval"
             notes.append(f"{name}: a class is missing in {left_out} of {num_resamples} resamples, {fate}")
     return intervals
+
+
+def _note_on_certainty(
+    accuracy: float | None, interval: Interval | None, num_records: int, confidence_level: float
+) -> list[str]:
+    """Say what is known where all records are right, or all wrong, so that every resample gives the same."""
+    from scipy.stats import binomtest
+
+    if accuracy is None or interval is None or interval.low < interval.high:
+        return []
+    right = round(accuracy * num_records)
+    exact = binomtest(right, num_records).proportion_ci(confidence_level, method="exact")
+    return [
+        (f"{right} of {num_records} records are right, so that resampling them shows no spread; by the exact binomial "
+        f"interval (Clopper and Pearson 1934) the accuracy may be {exact.low:.3f} to {exact.high:.3f}")
+    ]
 
 
 def _binary_or_macro(areas: np.ndarray) -> np.ndarray:

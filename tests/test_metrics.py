@@ -105,7 +105,8 @@ def test_perfect_predictions():
     for name, higher in HIGHER_IS_BETTER.items():
         assert found.values[name] == pytest.approx(float(higher), abs=1e-12), name
         assert found.intervals[name].low == found.intervals[name].high == found.values[name]
-    assert found.notes == []
+    (note,) = found.notes
+    assert note.startswith("30 of 30 records are right")
 
 
 def test_constant_predictions():
@@ -144,7 +145,7 @@ def test_resamples_without_a_class_are_left_out_and_counted():
     assert "roc_auc" in found.intervals
     single = compute_metrics([0, 1], [[0.6, 0.4], [0.3, 0.7]], ["a", "b"])
     assert "roc_auc" in single.values
-    assert all("resamples" in note for note in single.notes)
+    assert all("resampl" in note for note in single.notes)
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
@@ -226,3 +227,18 @@ def test_names_are_checked():
         score("areas", [0], [[0.5, 0.5]])
     with pytest.raises(ValueError, match="1 classes"):
         compute_metrics([0], [[0.5, 0.5]], ["a"])
+
+
+@pytest.mark.parametrize(("right", "low", "high"), [(30, 0.884, 1.0), (0, 0.0, 0.116)])
+def test_where_resampling_shows_no_spread_the_exact_interval_is_noted(right, low, high):
+    targets = np.zeros(30, int)
+    predicted = np.where(np.arange(30) < right, 0, 1)
+    metrics = compute_metrics(targets, np.eye(2)[predicted], ["a", "b"], num_resamples=50)
+    assert any(f"{right} of 30" in note and f"{low:.3f} to {high:.3f}" in note for note in metrics.notes)
+
+
+def test_the_exact_interval_is_left_out_where_resampling_shows_a_spread():
+    targets = np.arange(30) % 2
+    predicted = np.where(np.arange(30) < 25, targets, 1 - targets)
+    metrics = compute_metrics(targets, np.eye(2)[predicted], ["a", "b"], num_resamples=50)
+    assert not any("exact" in note for note in metrics.notes)

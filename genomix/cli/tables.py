@@ -9,6 +9,8 @@ from rich.table import Table
 
 from genomix.metrics import METRIC_NAMES, Metrics
 
+WIDTH = 100
+"""Columns of a table that goes to a file or a pipe."""
 COMPARED = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "roc_auc", "log_loss")
 
 
@@ -24,6 +26,7 @@ def print_comparison(results: Mapping[str, Metrics], split: str) -> None:
     for model, metrics in results.items():
         table.add_row(model, *(_cell(metrics, name) for name in COMPARED))
     _print(table)
+    _print_notes(first)
 
 
 def print_metrics(metrics: Metrics, title: str) -> None:
@@ -54,13 +57,17 @@ def print_metrics(metrics: Metrics, title: str) -> None:
     for label, row in zip(metrics.classes, metrics.confusion, strict=True):
         confusion.add_row(label, *(str(count) for count in row))
     _print(confusion)
+    _print_notes(metrics)
+
+
+def _print_notes(metrics: Metrics) -> None:
     for note in metrics.notes:
-        Console().print(f"note: {note}", markup=False, highlight=False)
+        Console().print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _cell(metrics: Metrics, name: str) -> str:
     interval = metrics.intervals.get(name)
-    return _number(metrics.values[name]) + (f" ({interval.low:.3f}-{interval.high:.3f})" if interval else "")
+    return _number(metrics.values[name]) + (f"\n{interval.low:.3f}-{interval.high:.3f}" if interval else "")
 
 
 def _number(value: float | None) -> str:
@@ -70,5 +77,5 @@ def _number(value: float | None) -> str:
 def _print(table: Table) -> None:
     console = Console()
     if not console.is_terminal:
-        console = Console(width=max(console.width, 140))
+        console = Console(width=max(console.width, WIDTH))
     console.print(table)

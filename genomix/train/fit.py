@@ -75,11 +75,13 @@ class Fit:
                 scores = self._scores()
                 rank = self._rank(scores)
                 is_best = best is None or rank > best
+                if best is None or rank[0] > best[0]:
+                    since_best = -1
                 if is_best:
-                    best, since_best = rank, 0
+                    best = rank
                     self._best_state = copy.deepcopy(self._judged().state_dict())
                     self.on_best(self._judged())
-            since_best += 0 if is_best else 1
+            since_best += 1
             row = Epoch(epoch, self._step, loss, scores, learning_rate, speed, time.monotonic() - self._began, is_best)
             self.history.append(row)
             self.on_epoch(row)
