@@ -65,7 +65,6 @@ class Training:
         inputs: sha256 of the inputs by name, for the record.
         force: Replace what is in the run directory.
         on_step: Called after each optimiser step.
-        on_start: Called with the resolved configuration before the first.
     """
 
     config: Config
@@ -172,6 +171,7 @@ class Training:
             "epochs": len(history),
             "best_epoch": next((row.epoch for row in reversed(history) if row.best), 0),
         }
+        model.meta.created = _now()
         checkpoint.save_model(model)
         return model
 
@@ -256,7 +256,7 @@ class Training:
             classes=self.records.classes,
             train_lengths=Lengths(min=int(lengths.min()), median=int(np.median(lengths)), max=int(lengths.max())),
             num_parameters=sum(parameter.numel() for parameter in classifier.parameters()),
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=_now(),
             versions=checkpoint.library_versions(),
             inputs=self.inputs,
             command=self.command,
@@ -269,3 +269,7 @@ def hash_file(path: str | Path) -> str:
     """Return the sha256 of a file, in hexadecimal."""
     with Path(path).open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
