@@ -16,6 +16,7 @@ COMMANDS = (
     "head -n 3 predictions.tsv",
     "genomix evaluate run primate_mitochondria.fa.gz primate_mitochondria.tsv --split test",
 )
+SHOWN_EPOCHS = 2
 MARKED = re.compile(r"(<!-- transcript[^\n]*-->\n).*?(<!-- end of transcript -->\n)", re.DOTALL)
 
 
@@ -32,8 +33,18 @@ def transcribe() -> str:
             done = subprocess.run(
                 words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
             )
-            shown.append(f"$ {command}\n{done.stdout.rstrip()}\n")
+            shown.append(f"$ {command}\n{shorten(done.stdout)}\n")
     return "\n".join(line.rstrip() for line in "\n".join(shown).splitlines())
+
+
+def shorten(output: str) -> str:
+    """Leave out all epochs but the first and the last two."""
+    lines = output.rstrip().splitlines()
+    epochs = [i for i, line in enumerate(lines) if line.startswith("epoch ")]
+    if len(epochs) > 2 * SHOWN_EPOCHS:
+        left_out = epochs[SHOWN_EPOCHS:-SHOWN_EPOCHS]
+        lines[left_out[0] : left_out[-1] + 1] = [f"... {len(left_out)} more epochs ..."]
+    return "\n".join(lines)
 
 
 def main() -> None:

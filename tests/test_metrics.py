@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from genomix.metrics import HIGHER_IS_BETTER, METRIC_NAMES, _Records, _Resamples, compute_metrics, score
+from genomix.metrics import HIGHER_IS_BETTER, METRIC_NAMES, compute_metrics, score
+from genomix.metrics.weighted import Records, Resamples
 
 
 def drawn(num_records, num_classes, seed, *, decimals=None):
@@ -65,7 +66,7 @@ def test_weights_are_repeated_records_and_sample_weights(num_classes, seed, deci
     weights = rng.integers(0, 4, size=(40, 3))
     weights[:num_classes] = 1
     targets[:num_classes] = np.arange(num_classes)
-    resamples = _Resamples(_Records(targets, probabilities), weights.astype(float))
+    resamples = Resamples(Records(targets, probabilities), weights.astype(float))
     for column, counts in enumerate(weights.T):
         repeated = np.repeat(np.arange(40), counts)
         weighted = of_sklearn(targets, probabilities, counts)
@@ -177,7 +178,7 @@ def test_intervals_hold_the_value_and_depend_on_the_seed_alone():
 
 def test_many_records_are_resampled_in_chunks(monkeypatch):
     targets, probabilities = drawn(50, 2, seed=7)
-    monkeypatch.setattr("genomix.metrics.CHUNK_SIZE", 50 * 7)
+    monkeypatch.setattr("genomix.metrics.measure.CHUNK_SIZE", 50 * 7)
     found = compute_metrics(targets, probabilities, ["a", "b"], num_resamples=100)
     assert found.intervals["accuracy"].low < found.intervals["accuracy"].high
 

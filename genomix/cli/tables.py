@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -11,18 +12,21 @@ from genomix.metrics import METRIC_NAMES, Metrics
 
 WIDTH = 100
 """Columns of a table that goes to a file or a pipe."""
-COMPARED = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "roc_auc", "log_loss")
+COMPARED = ("accuracy", "f1_macro", "mcc", "roc_auc", "log_loss")
 
 
 def print_comparison(results: Mapping[str, Metrics], split: str) -> None:
     """Print one row a model: the metrics on the same held-out records, with their intervals."""
     first = next(iter(results.values()))
     table = Table(
-        title=f"{split}: {first.num_records} held-out records (95 % bootstrap intervals)", title_justify="left"
+        title=f"{split}: {first.num_records} held-out records (95 % bootstrap intervals)",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("model", no_wrap=True)
     for name in COMPARED:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(name.replace("_", " "), justify="right", overflow="fold")
     for model, metrics in results.items():
         table.add_row(model, *(_cell(metrics, name) for name in COMPARED))
     _print(table)

@@ -56,7 +56,7 @@ def resolve(
         said.append(f"training.batch_records: {training.batch_records} records a step")
     if training.batch_bases is None:
         wanted = training.batch_records * longest
-        room = _bases_that_fit(build_classifier(model, num_classes), longest, device)
+        room = _bases_that_fit(build_classifier(model, num_classes).to(device), longest, device)
         if room < longest:
             raise UsageError(
                 f"not enough memory to train on {longest} bp at once (room for about {room}); "

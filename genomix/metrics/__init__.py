@@ -1,0 +1,14 @@
+"""How good predictions are, and how sure one can be of that: metrics with bootstrap intervals over records."""
+
+from genomix.metrics.measure import ClassMetrics, Interval, Metrics, compute_metrics, score
+from genomix.metrics.weighted import HIGHER_IS_BETTER, METRIC_NAMES
+
+__all__ = [
+    "HIGHER_IS_BETTER",
+    "METRIC_NAMES",
+    "ClassMetrics",
+    "Interval",
+    "Metrics",
+    "compute_metrics",
+    "score",
+]
