@@ -133,7 +133,6 @@ class TrainingConfig(Section):
     ema_decay: Fraction = 0.0
     batch_records: PositiveInt | None = None
     batch_bases: PositiveInt | None = None
-    accumulate: PositiveInt | None = None
     classes: Literal["natural", "weighted", "sampled"] = "natural"
     reverse_complement: bool = True
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -226,10 +225,16 @@ def make_config(
     for key, value in (overrides or {}).items():
         tree = _merge(tree, _nested(key, value))
     try:
-        return Config.model_validate(tree)
+        config = Config.model_validate(tree)
     except ValidationError as error:
         place = f"{path}: " if path is not None else ""
         raise UsageError("\n".join(f"{place}{line}" for line in _explain(error))) from error
+    kind = PRESETS[name].get("model", {}).get("kind", "network")
+    if config.model.kind != kind:
+        raise UsageError(
+            f"model.kind: the preset {name!r} is a {kind}, not a {config.model.kind}; choose another --model"
+        )
+    return config
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:

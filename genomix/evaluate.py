@@ -55,9 +55,12 @@ def evaluate_model(
     labels = [records.labels[i] for i in chosen]
     named = [f'{records.store.place(int(records.indices[i]))}: record "{ids[n]}"' for n, i in enumerate(chosen)]
     targets = _to_targets(named, labels, classes, "this model")
-    seen = _trained_on(scorer.model.path) & set(ids)
+    seen = _used_in_training(scorer.model.path) & set(ids)
     if seen:
-        warn(f"{len(seen)} of {len(ids)} records were trained on: this is no measure of how new records will fare")
+        warn(
+            f"{len(seen)} of {len(ids)} records were used in training (to learn from, or to choose the epoch by): "
+            "this is no measure of how new records will fare"
+        )
     rows = list(scorer.predict(StoredRecord(records.store, int(records.indices[i])) for i in chosen))
     return Evaluated(compute_metrics(targets, stack_probabilities(rows), classes), rows)
 
@@ -111,6 +114,8 @@ def write_evaluation(directory: Path, evaluated: Evaluated, stated: dict[str, An
     if evaluated.rows:
         with PredictionWriter(directory / checkpoint.PREDICTIONS, evaluated.metrics.classes, force=force) as writer:
             writer.write(evaluated.rows)
+    else:
+        (directory / checkpoint.PREDICTIONS).unlink(missing_ok=True)
     write_text(directory / checkpoint.METRICS, json.dumps(content, indent=2) + "\n")
 
 
@@ -156,9 +161,9 @@ def _to_targets(named: Sequence[str], labels: Sequence[str], classes: Sequence[s
     return np.array([index[label] for label in labels])
 
 
-def _trained_on(directory: Path) -> set[str]:
+def _used_in_training(directory: Path) -> set[str]:
     path = directory / checkpoint.SPLITS
     if not path.is_file():
         return set()
     table = read_splits(path)
-    return {table.ids[row] for row in table.splits.train.tolist()}
+    return {table.ids[row] for part in (table.splits.train, table.splits.val) for row in part.tolist()}

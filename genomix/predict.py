@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
 from genomix.data.predictions import SKIPPED, PredictionRow, PredictionWriter
 from genomix.data.records import OnInvalid, ReadReport, Record, expand_inputs, read_records
@@ -13,7 +14,6 @@ from genomix.errors import NoInputError, Problems
 from genomix.scoring import Scorer
 
 ROWS_AT_ONCE = 256
-STDIN = "-"
 
 
 @dataclass
@@ -46,8 +46,8 @@ def predict(
 ) -> Summary:
     """Write the predictions for all records of some files.
 
-    The files are read once before anything is computed, so that bad data are reported at once; stdin can be read only
-    once, and a bad record there stops the prediction where it stands.
+    The files are read once before anything is computed, so that bad data are reported at once; stdin and pipes can be
+    read only once, and a bad record there stops the prediction where it stands.
 
     Args:
         scorer: The model and how it is applied.
@@ -64,7 +64,7 @@ def predict(
     """
     writer = PredictionWriter(output, scorer.model.classes, force=force)
     files = expand_inputs(paths, warn)
-    if STDIN not in files:
+    if all(Path(file).is_file() for file in files):
         _check(files, on_invalid)
     summary = Summary()
     records = read_records(files, on_invalid=on_invalid, report=summary.report)

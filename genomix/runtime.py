@@ -42,8 +42,10 @@ def set_threads(threads: int | None) -> int:
         if name != "NUMBA_NUM_THREADS" or "numba" not in sys.modules:
             os.environ[name] = str(count)
     import torch
+    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(count)
+    threadpool_limits(count)
     return count
 
 
@@ -99,14 +101,34 @@ def available_memory_bytes(device: str) -> int:
         import torch
 
         return torch.cuda.mem_get_info()[0]
-    limits = [_meminfo_available()]
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        with contextlib.suppress(OSError, ValueError):
-            limits.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
-    return max(0, min(limits))
+    return max(0, min([_meminfo_available(), *_control_group_rooms()]))
+
+
+def _control_group_rooms() -> Generator[int]:
+    """Yield the bytes left in each control group this process is in, as a batch system or a container sets them."""
+    for line in _read_lines("/proc/self/cgroup"):
+        _, controllers, group = line.split(":", 2)
+        unified = not controllers
+        if not unified and "memory" not in controllers.split(","):
+            continue
+        root = Path("/sys/fs/cgroup") if unified else Path("/sys/fs/cgroup/memory")
+        names = ("memory.max", "memory.current") if unified else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        reclaimable = "inactive_file" if unified else "total_inactive_file"
+        here = root / group.lstrip("/")
+        for folder in (here, *here.parents):
+            limit, used = ("".join(_read_lines(folder / name)) for name in names)
+            if limit.isdigit() and used.isdigit():
+                stat = dict(entry.split()[:2] for entry in _read_lines(folder / "memory.stat"))
+                yield int(limit) - int(used) + int(stat.get(reclaimable, 0))
+            if folder == root:
+                break
+
+
+def _read_lines(path: str | Path) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
 
 
 def _meminfo_available() -> int:

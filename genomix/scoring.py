@@ -21,7 +21,7 @@ from genomix.data.store import Store
 from genomix.data.vocabulary import UNKNOWN, reverse_complement
 from genomix.data.windows import Window, central, cover, coverage_weights
 from genomix.errors import UsageError
-from genomix.nn.build import is_position_bound
+from genomix.nn.build import is_position_bound, padded_length
 
 DEFAULT_BATCH_BASES = 1 << 17
 BATCHES_AHEAD = 8
@@ -187,7 +187,8 @@ class Scorer:
         order = sorted(range(len(self._queue)), key=lambda i: len(self._queue[i][0]))
         batch: list[int] = []
         for i in order:
-            if batch and (len(batch) + 1) * len(self._queue[i][0]) > self.batch_bases:
+            length = padded_length(self.model.config.model) or len(self._queue[i][0])
+            if batch and (len(batch) + 1) * length > self.batch_bases:
                 self._compute_batch(batch)
                 batch = []
             batch.append(i)
@@ -200,7 +201,7 @@ class Scorer:
     def _compute_batch(self, batch: list[int]) -> None:
         tokens, lengths = collate([self._queue[i][0] for i in batch])
         logits = self.model.classifier(tokens.to(self.device), lengths.to(self.device))
-        scores = logits.double().log_softmax(1).cpu().numpy()
+        scores = logits.float().cpu().double().log_softmax(1).numpy()
         for i, score in zip(batch, scores, strict=True):
             _, share, record = self._queue[i]
             if record.log_probabilities is not None:

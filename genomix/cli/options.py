@@ -112,7 +112,7 @@ class _ConsoleHandler(logging.Handler):
         if getattr(record, "already_said", False):
             return
         prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        self._console.print(prefix + record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+        self._console.print(prefix + record.getMessage(), markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def start_log(*, quiet: bool) -> Console:

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from genomix.metrics import METRIC_NAMES, Metrics
 
 WIDTH = 100
 """Columns of a table that goes to a file or a pipe."""
+MOST_IN_MATRIX, MOST_CONFUSIONS, COUNT_WIDTH = 10, 15, 5
 COMPARED = ("accuracy", "f1_macro", "mcc", "roc_auc", "log_loss")
 
 
@@ -26,16 +28,18 @@ def print_comparison(results: Mapping[str, Metrics], split: str) -> None:
     )
     table.add_column("model", no_wrap=True)
     for name in COMPARED:
-        table.add_column(name.replace("_", " "), justify="right", overflow="fold")
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for model, metrics in results.items():
-        table.add_row(model, *(_cell(metrics, name) for name in COMPARED))
+        table.add_row(Text(model), *(_cell(metrics, name) for name in COMPARED))
     _print(table)
     _print_notes(first)
 
 
 def print_metrics(metrics: Metrics, title: str) -> None:
     """Print every metric with its interval, the table of classes and the confusion matrix."""
-    table = Table(title=f"{title}: {metrics.num_records} records (95 % bootstrap intervals)", title_justify="left")
+    table = Table(
+        title=Text(f"{title}: {metrics.num_records} records (95 % bootstrap intervals)"), title_justify="left"
+    )
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column("interval", justify="right")
@@ -51,22 +55,43 @@ def print_metrics(metrics: Metrics, title: str) -> None:
     for entry in metrics.per_class:
         numbers = (entry.precision, entry.recall, entry.f1)
         classes.add_row(
-            entry.label, *map(_number, numbers), str(entry.support), _number(entry.roc_auc), _number(entry.pr_auc)
+            Text(entry.label), *map(_number, numbers), str(entry.support), _number(entry.roc_auc), _number(entry.pr_auc)
         )
     _print(classes)
-    confusion = Table(title="confusion: rows true, columns predicted", title_justify="left")
-    confusion.add_column("", overflow="fold")
-    for label in metrics.classes:
-        confusion.add_column(label, justify="right", overflow="fold")
-    for label, row in zip(metrics.classes, metrics.confusion, strict=True):
-        confusion.add_row(label, *(str(count) for count in row))
+    confusion = _confusion(metrics) if len(metrics.classes) <= MOST_IN_MATRIX else _largest_confusions(metrics)
     _print(confusion)
     _print_notes(metrics)
 
 
+def _confusion(metrics: Metrics) -> Table:
+    table = Table(title="confusion: rows true, columns predicted", title_justify="left")
+    table.add_column("", overflow="fold")
+    for label in metrics.classes:
+        table.add_column(Text(label), justify="right", overflow="fold", min_width=COUNT_WIDTH)
+    for label, row in zip(metrics.classes, metrics.confusion, strict=True):
+        table.add_row(Text(label), *(str(count) for count in row))
+    return table
+
+
+def _largest_confusions(metrics: Metrics) -> Table:
+    counts = [
+        (count, metrics.classes[i], metrics.classes[j])
+        for i, row in enumerate(metrics.confusion)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    table = Table(title="most frequent confusions (all of them: --json)", title_justify="left")
+    for name in ("true", "predicted"):
+        table.add_column(name, overflow="fold")
+    table.add_column("records", justify="right")
+    for count, true, predicted in sorted(counts, key=lambda entry: -entry[0])[:MOST_CONFUSIONS]:
+        table.add_row(Text(true), Text(predicted), str(count))
+    return table
+
+
 def _print_notes(metrics: Metrics) -> None:
     for note in metrics.notes:
-        Console().print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        Console().print(f"note: {note}", markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def _cell(metrics: Metrics, name: str) -> str:

@@ -122,7 +122,7 @@ def train(
     from genomix.train.run import Training, hash_file
 
     hashes = {"sequences": records.store.sha256}
-    if table is not None and table != "-":
+    if table is not None and Path(table).is_file():
         hashes["labels"] = hash_file(table)
     with TrainingProgress(console, quiet=quiet) as progress:
         trained = Training(

@@ -23,7 +23,14 @@ def default_cache_dir() -> Path:
     if chosen := os.environ.get(VARIABLE):
         return Path(chosen).expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache").absolute() / "genomix"
+    return (Path(base) if base else _home() / ".cache").absolute() / "genomix"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # neither $HOME nor an entry for this user, as in some containers
+        return Path("/nonexistent")
 
 
 def usable_cache_dir(chosen: Path | None, log: Callable[[str], None]) -> Path:

@@ -16,7 +16,8 @@ from genomix.data.store import Store
 from genomix.data.vocabulary import PAD, reverse_complement
 from genomix.data.windows import crop
 
-BATCHES_PER_BUCKET = 16
+LEAST_FILLED = 0.75
+"""Records go into one padded tensor if the shortest fills this share of it."""
 
 
 class Piece(NamedTuple):
@@ -28,12 +29,21 @@ class Piece(NamedTuple):
     reverse: bool = False
 
 
-class Batch(NamedTuple):
-    """Tokens (B, N) uint8, padded at the end; lengths (B,) int64; targets (B,) int64."""
+class Group(NamedTuple):
+    """Records of like length: tokens (B, N) uint8, padded at the end, and lengths (B,) int64."""
 
     tokens: torch.Tensor
     lengths: torch.Tensor
+
+
+class Batch(NamedTuple):
+    """What is computed at once: groups of records, and the targets (R,) int64 of all of them in that order."""
+
+    groups: list[Group]
     targets: torch.Tensor
+
+
+PlannedBatch = list[tuple[Piece, int]]
 
 
 @dataclass(frozen=True)
@@ -45,11 +55,13 @@ class TrainingSet:
         rows: Rows of the store (R,).
         targets: Class of each record (R,).
         max_length: Longer records are cropped to this many bp, at random, anew in each epoch.
-        batch_records: Most records in a batch.
-        batch_bases: Most bases in a batch, padding included; a batch holds one record at least.
+        batch_records: Records in a step of the optimiser.
+        batch_bases: Most bases computed at once; a step of more is computed in several batches. A batch holds one
+            record at least.
         reverse_complement: Read half of the pieces from the other strand.
         balanced: Draw records with replacement, so that each class comes equally often.
         seed: What the plan depends on, beside the epoch.
+        padded_length: Bases that every record is filled up to, if the network does that.
     """
 
     store: Store
@@ -61,24 +73,43 @@ class TrainingSet:
     reverse_complement: bool
     balanced: bool
     seed: int
+    padded_length: int | None = None
 
-    def plan(self, epoch: int) -> list[list[tuple[Piece, int]]]:
-        """Return the batches of an epoch: pieces and their targets, records of like length together."""
+    def plan(self, epoch: int) -> list[list[PlannedBatch]]:
+        """Return the steps of an epoch, each a list of batches, each of pieces and their targets.
+
+        Which records share a step is chance alone: records of like length are brought together only inside a batch,
+        where it saves padding. Were steps made of records of one length, whatever is computed over a batch would see
+        one class where length goes with class.
+        """
         rng = np.random.default_rng((self.seed, epoch))
-        order = self._draw(rng)
-        lengths = np.minimum(self.store.lengths[self.rows[order]], self.max_length)
-        batches: list[list[int]] = []
-        bucket = self.batch_records * BATCHES_PER_BUCKET
-        for start in range(0, len(order), bucket):
-            part = np.argsort(lengths[start : start + bucket], kind="stable") + start
-            batches += _fill(part, lengths, self.batch_records, self.batch_bases)
-        pieces = [self._piece(int(record), rng) for record in order]
-        return [[pieces[i] for i in batches[b]] for b in rng.permutation(len(batches))]
+        pieces = [self._piece(int(record), rng) for record in self._draw(rng)]
+        steps = [pieces[i : i + self.batch_records] for i in range(0, len(pieces), self.batch_records)]
+        return [self._batches(step) for step in steps]
 
-    def load(self, batch: Sequence[tuple[Piece, int]]) -> Batch:
-        """Read a planned batch from the store."""
-        tokens, lengths = collate([read_piece(self.store, piece) for piece, _ in batch])
-        return Batch(tokens, lengths, torch.tensor([target for _, target in batch]))
+    def load(self, batch: PlannedBatch) -> Batch:
+        """Read a planned batch from the store, longest records first."""
+        ordered = sorted(batch, key=lambda entry: entry[0].start - entry[0].end)
+        groups: list[list[np.ndarray]] = []
+        for piece, _ in ordered:
+            tokens = read_piece(self.store, piece)
+            if not groups or len(tokens) < LEAST_FILLED * len(groups[-1][0]):
+                groups.append([])
+            groups[-1].append(tokens)
+        targets = torch.tensor([target for _, target in ordered])
+        return Batch([Group(*collate(group)) for group in groups], targets)
+
+    def _batches(self, step: PlannedBatch) -> list[PlannedBatch]:
+        batches: list[PlannedBatch] = [[]]
+        bases = 0
+        for piece, target in step:
+            length = self.padded_length or piece.end - piece.start
+            if batches[-1] and bases + length > self.batch_bases:
+                batches.append([])
+                bases = 0
+            batches[-1].append((piece, target))
+            bases += length
+        return batches
 
     def _draw(self, rng: np.random.Generator) -> np.ndarray:
         if not self.balanced:
@@ -106,17 +137,3 @@ def collate(pieces: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
     for row, piece in zip(tokens, pieces, strict=True):
         row[: len(piece)] = piece
     return torch.from_numpy(tokens), torch.tensor(lengths)
-
-
-def _fill(records: np.ndarray, lengths: np.ndarray, batch_records: int, batch_bases: int) -> list[list[int]]:
-    batches: list[list[int]] = []
-    current: list[int] = []
-    for record in records.tolist():
-        full = len(current) >= batch_records or (len(current) + 1) * int(lengths[record]) > batch_bases
-        if current and full:
-            batches.append(current)
-            current = []
-        current.append(record)
-    if current:
-        batches.append(current)
-    return batches

@@ -88,7 +88,8 @@ def from_column(
     problems.raise_if_any()
     names, targets = np.array(splits), np.asarray(targets)
     train, val, test = (np.flatnonzero(names == name) for name in SPLIT_NAMES)
-    notes = [] if len(test) else ["the column split has no test: there will be no measure on records never used"]
+    notes = _straddling(names, groups)
+    notes += [] if len(test) else ["the column split has no test: there will be no measure on records never used"]
     if not len(val):
         kept = [groups[row] for row in train.tolist()] if groups is not None else None
         fractions = {"val_fraction": val_fraction, "test_fraction": 0}
@@ -157,7 +158,7 @@ def write_splits(path: str | Path, ids: Sequence[str], labels: Sequence[str], sp
         CannotWriteError: If the file cannot be written.
     """
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as text:
-        rows = csv.writer(text, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
+        rows = csv.writer(text, delimiter="\t", lineterminator="\n")
         rows.writerow(COLUMNS)
         for record_id, label, name in zip(ids, labels, splits.names(), strict=True):
             if set(record_id + label) & set("\t\r\n"):
@@ -175,7 +176,7 @@ def read_splits(path: str | Path) -> SplitTable:
     path = Path(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
-            header, *rows = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
+            header, *rows = csv.reader(text, delimiter="\t")
     except OSError as error:
         raise NoInputError(f"{path}: cannot be read ({error.strerror}); name a table of splits") from error
     except ValueError as error:
@@ -193,6 +194,20 @@ def read_splits(path: str | Path) -> SplitTable:
     table = np.array(rows, dtype=object).reshape(-1, len(COLUMNS))
     train, val, test = (np.flatnonzero(table[:, 2] == name) for name in SPLIT_NAMES)
     return SplitTable(table[:, 0].tolist(), table[:, 1].tolist(), Splits(train, val, test))
+
+
+def _straddling(names: np.ndarray, groups: Sequence[Hashable] | None) -> list[str]:
+    parts: dict[Hashable, set[str]] = {}
+    for name, group in zip(names.tolist(), groups or (), strict=False):
+        if group:
+            parts.setdefault(group, set()).add(name)
+    torn = [group for group, found in parts.items() if len(found) > 1]
+    if not torn:
+        return []
+    return [
+        (f"{len(torn)} of {len(parts)} groups have records in more than one split, such as {torn[0]!r}: "
+        "what is measured on the held-out records may be too good")
+    ]
 
 
 def _stratify(targets: np.ndarray, num_classes: int, fractions: np.ndarray, rng: np.random.Generator) -> np.ndarray:

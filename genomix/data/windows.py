@@ -103,12 +103,14 @@ def coverage_weights(windows: Sequence[Window], length: int) -> np.ndarray:
     starts, ends = bounds[:, 0], bounds[:, 1]
     if np.any((starts < 0) | (starts > ends) | (ends > length)):
         raise ValueError(f"a window reaches beyond the record of {length} bp")
-    steps = np.zeros(length + 1, dtype=np.int64)
-    np.add.at(steps, starts, 1)
-    np.add.at(steps, ends, -1)
-    shares = 1.0 / np.maximum(np.cumsum(steps[:-1]), 1)
+    edges, places = np.unique(bounds, return_inverse=True)  # between two edges the coverage is the same everywhere
+    first, last = places.reshape(-1, 2).T
+    steps = np.zeros(len(edges), dtype=np.int64)
+    np.add.at(steps, first, 1)
+    np.add.at(steps, last, -1)
+    shares = np.diff(edges) / np.maximum(np.cumsum(steps[:-1]), 1)
     share_before = np.concatenate(([0.0], np.cumsum(shares)))
-    return share_before[ends] - share_before[starts]
+    return share_before[last] - share_before[first]
 
 
 def _check(length: int, size: int) -> None:

@@ -54,7 +54,7 @@ def build_classifier(config: NetworkConfig | KmerConfig, num_classes: int) -> nn
         ENCODERS[config.encoder.name](config.encoder, num_positions + (config.pooling == "cls")),
         _pooling(config.pooling, dim, num_positions),
         nn.Sequential(*head, nn.Linear(features, num_classes)),
-        padded_length=max_length if config.padding == "token" else None,
+        padded_length=padded_length(config),
     )
 
 
@@ -74,6 +74,11 @@ def _paramixer(config: ParamixerConfig, max_length: int) -> nn.Module:
 
 
 ENCODERS: dict[str, Callable[[ParamixerConfig, int], nn.Module]] = {"paramixer": _paramixer}
+
+
+def padded_length(config: NetworkConfig | KmerConfig) -> int | None:
+    """Return the length that every record is filled up to before it is computed, if the network does that."""
+    return config.max_length if isinstance(config, NetworkConfig) and config.padding == "token" else None
 
 
 def is_position_bound(config: NetworkConfig | KmerConfig) -> bool:

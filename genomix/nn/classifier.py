@@ -5,6 +5,8 @@ B batch, N positions, D embedding, C classes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -52,6 +54,17 @@ class Classifier(nn.Module):
         Raises:
             ValueError: If N exceeds what learned positions, a flatten head or `padded_length` can hold.
         """
+        return self.head(self.pool(tokens, lengths))
+
+    def forward_groups(self, groups: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+        """Return logits (R, C) of all records of some groups, each of tokens (B, N) and lengths (B,).
+
+        The head sees all records together, so that groups may be made by length without its statistics knowing.
+        """
+        return self.head(torch.cat([self.pool(tokens, lengths) for tokens, lengths in groups]))
+
+    def pool(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Return one vector a record (B, P), what the head reads; for arguments as `forward` takes them."""
         if self.padded_length is not None:
             tokens, lengths = _fill(tokens, lengths, self.padded_length)
         mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
@@ -64,7 +77,7 @@ class Classifier(nn.Module):
             lengths = lengths + 1
         mask = torch.arange(hidden.shape[1], device=tokens.device) < lengths[:, None]
         encoded = self.encoder(hidden, lengths)
-        return self.head(self.pooling(encoded, mask))
+        return self.pooling(encoded, mask)
 
 
 def _fill(tokens: Tensor, lengths: Tensor, padded_length: int) -> tuple[Tensor, Tensor]:

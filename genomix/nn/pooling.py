@@ -97,16 +97,14 @@ class PooledNorm(nn.BatchNorm1d):
     def __init__(self, num_features: int) -> None:
         super().__init__(num_features, eps=1e-6, momentum=self.USUAL_MOMENTUM)
 
-    def start_anew(self) -> None:
-        """Forget the running statistics; what is seen from here on counts equally, until `go_on`."""
-        self.reset_running_stats()
-        self.momentum = None
-        self.train()
-
-    def go_on(self) -> None:
-        """Keep the running statistics, and from now on follow the newer batches more, as usual."""
-        self.momentum = self.USUAL_MOMENTUM
-        self.eval()
+    @torch.no_grad()
+    def take_statistics(self, pooled: Tensor) -> None:
+        """Make the mean and the variance of these records, (R, P) with R >= 2, the running statistics."""
+        if self.running_mean is None or self.running_var is None:
+            raise AssertionError("running statistics are always kept")
+        exact = pooled.double()
+        self.running_mean.copy_(exact.mean(0))
+        self.running_var.copy_(exact.var(0))
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (the name is that of the class it extends)
         """Standardise (B, P)."""
@@ -122,8 +120,9 @@ class PooledNorm(nn.BatchNorm1d):
         rate = max(self.momentum or 0.0, 1 / int(self.num_batches_tracked))
         deviation = (pooled - self.running_mean).square().mean(0)
         self.running_mean.lerp_(pooled.mean(0), rate)
-        if int(self.num_batches_tracked) > 1:
-            self.running_var.lerp_(deviation, rate)
+        seen = int(self.num_batches_tracked) - 1
+        if seen:
+            self.running_var.lerp_(deviation, max(self.momentum or 0.0, 1 / seen))
         return self.running_mean.clone(), self.running_var.clone()
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from genomix.config import TrainingConfig
-from genomix.data.dataset import Batch, TrainingSet
+from genomix.data.dataset import Batch, Group, TrainingSet
 from genomix.errors import UsageError
 from genomix.metrics import HIGHER_IS_BETTER, score
+from genomix.nn.classifier import Classifier
 from genomix.nn.pooling import STATISTICS_RECORDS, PooledNorm
 from genomix.train.history import REPORTED, Epoch, Step
 from genomix.train.optimise import learning_rate_factor, make_optimizer, set_learning_rate
@@ -73,6 +74,11 @@ class Fit:
             if finished or epoch == 1 or epoch % (self.config.validate_every or 1) == 0:
                 self._refresh_statistics(epoch)
                 scores = self._scores()
+                if not np.isfinite(scores[self.config.metric]):
+                    raise UsageError(
+                        f"training.metric: {self.config.metric} is undefined on these validation records "
+                        "(a class is missing among them); choose another metric, or give more records"
+                    )
                 rank = self._rank(scores)
                 is_best = best is None or rank > best
                 if best is None or rank[0] > best[0]:
@@ -85,7 +91,7 @@ class Fit:
             row = Epoch(epoch, self._step, loss, scores, learning_rate, speed, time.monotonic() - self._began, is_best)
             self.history.append(row)
             self.on_epoch(row)
-            if finished or since_best >= (self.config.patience or max_epochs):
+            if finished or (scores and since_best >= (self.config.patience or max_epochs)):
                 break
         self.classifier.load_state_dict(self._best_state)
         self.classifier.eval()
@@ -93,23 +99,23 @@ class Fit:
 
     def _train_epoch(self, epoch: int, max_epochs: int) -> tuple[float, float, float]:
         self.classifier.train()
-        plan = self.training_set.plan(epoch)
-        size = self.config.accumulate or 1
-        groups = [plan[i : i + size] for i in range(0, len(plan), size)]
+        steps = self.training_set.plan(epoch)
         total_loss, num_records, num_bases, learning_rate = 0.0, 0, 0, 0.0
         began = time.monotonic()
-        for i, group in enumerate(groups):
-            progress = max((epoch - 1 + i / len(groups)) / max_epochs, self._time_progress())
+        for i, step in enumerate(steps):
+            if i and self._time_progress() >= 1:
+                break
+            progress = max((epoch - 1 + i / len(steps)) / max_epochs, min(1.0, self._time_progress()))
             learning_rate = self.config.learning_rate * learning_rate_factor(
                 progress, self.config.schedule, self.config.warmup_fraction
             )
             set_learning_rate(self._optimizer, learning_rate)
-            batches = (self._to_device(self.training_set.load(batch)) for batch in group)
-            records = sum(len(batch) for batch in group)
+            batches = (self._to_device(self.training_set.load(batch)) for batch in step)
+            records = sum(len(batch) for batch in step)
             loss = self._train_step(batches, records, epoch)
             total_loss += loss * records
             num_records += records
-            num_bases += sum(piece.end - piece.start for batch in group for piece, _ in batch)
+            num_bases += sum(piece.end - piece.start for batch in step for piece, _ in batch)
             elapsed = time.monotonic() - self._began
             self.on_step(
                 Step(
@@ -123,13 +129,14 @@ class Fit:
         return total_loss / num_records, num_bases / (time.monotonic() - began), learning_rate
 
     def _train_step(self, batches: Iterator[Batch], records: int, epoch: int) -> float:
-        total = 0.0
+        losses: list[Tensor] = []
         for batch in batches:
             with torch.autocast(self.device, self._precision, enabled=self._precision is not torch.float32):
-                logits = self.classifier(batch.tokens, batch.lengths)
+                logits = self._logits(batch)
             loss = self._loss(logits.float(), batch.targets) / records
             self._scaler.scale(loss).backward()
-            total += loss.item()
+            losses.append(loss.detach())
+        total = float(torch.stack(losses).sum())
         if not np.isfinite(total):
             raise UsageError(
                 f"training stopped: the loss is {total} in epoch {epoch}, after {self._step} steps; "
@@ -145,6 +152,11 @@ class Fit:
         self._step += 1
         return total
 
+    def _logits(self, batch: Batch) -> Tensor:
+        if isinstance(self.classifier, Classifier):
+            return self.classifier.forward_groups(batch.groups)
+        return torch.cat([self.classifier(tokens, lengths) for tokens, lengths in batch.groups])
+
     @torch.no_grad()
     def _refresh_statistics(self, epoch: int) -> None:
         """Take the running statistics of pooled features anew, with the weights as they are now.
@@ -153,29 +165,32 @@ class Fit:
         """
         module = self._judged().eval()
         norms = [part for part in module.modules() if isinstance(part, PooledNorm)]
-        if not norms:
+        if not isinstance(module, Classifier) or not norms or len(self.training_set.rows) < PooledNorm.FEWEST:
             return
-        for norm in norms:
-            norm.start_anew()
-        records = 0
-        for batch in self.training_set.plan(epoch):
-            loaded = self._to_device(self.training_set.load(batch))
-            module(loaded.tokens, loaded.lengths)
-            records += len(batch)
-            if records >= STATISTICS_RECORDS:
+        pooled: list[Tensor] = []
+        for step in self.training_set.plan(epoch):
+            for batch in step:
+                groups = self._to_device(self.training_set.load(batch)).groups
+                pooled += [module.pool(tokens, lengths) for tokens, lengths in groups]
+            if sum(len(part) for part in pooled) >= STATISTICS_RECORDS:
                 break
         for norm in norms:
-            norm.go_on()
+            norm.take_statistics(torch.cat(pooled))
 
     def _scores(self) -> dict[str, float]:
         probabilities = self.validate(self._judged())
+        if not np.isfinite(probabilities).all():
+            raise UsageError(
+                "training stopped: a validation record has a score that is not finite; "
+                "use a smaller --learning-rate, or a smaller model.encoder.link_scale"
+            )
         names = dict.fromkeys((*REPORTED, self.config.metric))
         return {name: score(name, self.val_targets, probabilities) for name in names}
 
     def _rank(self, scores: dict[str, float]) -> tuple[float, float]:
         value = scores[self.config.metric]
         value = value if HIGHER_IS_BETTER[self.config.metric] else -value
-        return (value if np.isfinite(value) else -np.inf), -scores["log_loss"]
+        return value, -scores["log_loss"]
 
     def _judged(self) -> nn.Module:
         return self.classifier if self._average is None else self._average.module
@@ -195,7 +210,12 @@ class Fit:
     def _to_device(self, batch: Batch) -> Batch:
         if self.device == "cpu":
             return batch
-        return Batch(*(tensor.pin_memory().to(self.device, non_blocking=True) for tensor in batch))
+        groups = [Group(*(self._moved(tensor) for tensor in group)) for group in batch.groups]
+        return Batch(groups, self._moved(batch.targets))
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        pinned = tensor.pin_memory() if self.device == "cuda" else tensor
+        return pinned.to(self.device, non_blocking=self.device == "cuda")
 
 
 def _precision(name: str, device: str) -> torch.dtype:

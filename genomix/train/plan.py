@@ -21,6 +21,7 @@ FEWEST_RECORDS, MOST_RECORDS = 16, 128
 TARGET_STEPS = 12_000
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 400
 VALIDATION_SHARE = 0.5
+FEWEST_VALIDATIONS = 20
 
 
 def resolve(
@@ -67,25 +68,22 @@ def resolve(
             said.append(
                 f"training.batch_bases: {training.batch_bases}, less than wanted ({wanted}), for want of memory"
             )
-    if training.accumulate is None:
-        records = min(training.batch_records, max(1, training.batch_bases // longest))
-        training.accumulate = max(1, round(training.batch_records / records))
-        if training.accumulate > 1:
-            said.append(
-                f"training.accumulate: {training.accumulate} batches a step, for {training.batch_records} records"
-            )
     if training.max_epochs is None:
         steps = max(1, math.ceil(len(lengths) / training.batch_records))
         training.max_epochs = int(np.clip(round(TARGET_STEPS / steps), FEWEST_EPOCHS, MOST_EPOCHS))
         said.append(f"training.max_epochs: {training.max_epochs} ({steps} steps an epoch)")
     if training.validate_every is None:
         read = val_bases + min(int(seen.sum()), STATISTICS_RECORDS * longest)
-        training.validate_every = max(1, math.ceil(read / (VALIDATION_SHARE * int(seen.sum()))))
+        wanted_every = math.ceil(read / (VALIDATION_SHARE * int(seen.sum())))
+        training.validate_every = max(1, min(wanted_every, training.max_epochs // FEWEST_VALIDATIONS))
         if training.validate_every > 1:
             said.append(f"training.validate_every: {training.validate_every} epochs")
     if training.patience is None:
-        training.patience = max(10, training.max_epochs // 4)
+        training.patience = max(10, training.max_epochs // 4, 5 * training.validate_every)
         said.append(f"training.patience: {training.patience} epochs without a better {training.metric}")
+    stride = config.prediction.stride
+    if stride is not None and stride > model.max_length:
+        raise UsageError(f"prediction.stride: {stride} leaves gaps between windows of {model.max_length} bp")
     if is_position_bound(model) and config.prediction.long == "whole":
         raise UsageError("prediction.long: whole does not go with learned positions, flatten pooling or padding: token")
     return config, said

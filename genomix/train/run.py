@@ -23,7 +23,7 @@ from genomix.data.predictions import PredictionWriter
 from genomix.data.splits import Splits, from_column, make_splits, write_splits
 from genomix.errors import DataError
 from genomix.metrics import Metrics, compute_metrics
-from genomix.nn.build import build_classifier
+from genomix.nn.build import build_classifier, padded_length
 from genomix.runtime import new_directory, seed_everything, write_text
 from genomix.scoring import StoredRecord, make_scorer, stack_probabilities
 from genomix.train.fit import Fit
@@ -91,13 +91,14 @@ class Training:
         val_bases = int(self.records.lengths[splits.val].sum())
         config, said = resolve(self.config, lengths, val_bases, len(self.records.classes), self.device)
         new_directory(self.path, force=self.force)
+        write_splits(self.path / checkpoint.SPLITS, self.records.ids, self.records.labels, splits)
         for name in checkpoint.FILES:
-            (self.path / name).unlink(missing_ok=True)
+            if name != checkpoint.SPLITS:
+                (self.path / name).unlink(missing_ok=True)
         with LogFile(self.path / checkpoint.LOG):
             seed_everything(self.config.training.seed, deterministic=self.config.training.deterministic)
             self._say_start(splits, said)
             write_text(self.path / checkpoint.CONFIG, to_yaml(config))
-            write_splits(self.path / checkpoint.SPLITS, self.records.ids, self.records.labels, splits)
             model = self._fit(config, splits)
             split, held_out = ("test", splits.test) if len(splits.test) else ("val", splits.val)
             results = self._measure(model, splits, held_out)
@@ -135,11 +136,13 @@ class Training:
             LOG.warning("%s", sentence, extra=ALREADY_SAID)
         for sentence in splits.notes:
             LOG.warning("%s", sentence)
+        if not len(splits.test):
+            LOG.warning(
+                "there is no test split: the results are those of the validation records, which chose the epoch"
+            )
         counts = np.bincount(records.targets, minlength=len(records.classes))
         named = ", ".join(f"{name} {count}" for name, count in zip(records.classes, counts, strict=True))
-        LOG.info(
-            "%d records, %d bp, %d classes: %s", len(counts[records.targets]), records.lengths.sum(), len(counts), named
-        )
+        LOG.info("%d records, %d bp, %d classes: %s", len(records.targets), records.lengths.sum(), len(counts), named)
         LOG.info("split: %d train, %d val, %d test", len(splits.train), len(splits.val), len(splits.test))
         for sentence in said:
             LOG.info("decided %s", sentence)
@@ -151,7 +154,15 @@ class Training:
         history: list[Epoch] = []
         if isinstance(config.model, KmerConfig):
             model = self._model(
-                fit_kmer(config.model, records.store, rows, targets, len(records.classes), config.training.seed),
+                fit_kmer(
+                    config.model,
+                    records.store,
+                    rows,
+                    targets,
+                    len(records.classes),
+                    config.training.seed,
+                    balanced=config.training.classes != "natural",
+                ).to(self.device),
                 config,
                 splits,
             )
@@ -195,6 +206,7 @@ class Training:
             reverse_complement=training.reverse_complement,
             balanced=training.classes == "sampled",
             seed=training.seed,
+            padded_length=padded_length(config.model),
         )
         rows: list[Epoch] = []
 

@@ -46,7 +46,7 @@ def test_the_splits_of_the_run_choose_the_same(evaluate, run, data, held_out):
 def test_records_trained_on_are_warned_of(genomix, run, data, held_out):
     trained_on = genomix("evaluate", run, data.fasta, data.table, *ONE_THREAD)
     assert trained_on.code == 0
-    assert "of 30 records were trained on" in trained_on.stderr
+    assert "of 30 records were used in training" in trained_on.stderr
     assert "trained on" not in genomix("evaluate", run, *held_out, *ONE_THREAD).stderr
 
 

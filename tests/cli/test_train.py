@@ -161,7 +161,7 @@ class TestConfiguration:
 
     def test_it_leaves_nothing_open_that_training_decides(self, run):
         training = yaml.safe_load((run / "config.yaml").read_text())["training"]
-        decided = ("max_epochs", "batch_bases", "accumulate", "patience", "validate_every")
+        decided = ("max_epochs", "batch_bases", "patience", "validate_every")
         assert all(training[name] is not None for name in decided)
 
     def test_flags_win_over_settings_and_settings_over_files(self, train, data, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from genomix.data.dataset import Piece, TrainingSet, collate, read_piece
+from genomix.data.dataset import LEAST_FILLED, Piece, TrainingSet, collate, read_piece
 from genomix.data.store import build_store
 from genomix.data.vocabulary import PAD, reverse_complement
 
@@ -42,7 +42,7 @@ def training_set(store):
 
 
 def pieces_of(plan):
-    return [piece for batch in plan for piece, _ in batch]
+    return [piece for step in plan for batch in step for piece, _ in batch]
 
 
 def test_the_plan_is_a_function_of_seed_and_epoch(training_set):
@@ -53,7 +53,7 @@ def test_the_plan_is_a_function_of_seed_and_epoch(training_set):
 
 def test_each_record_comes_once_with_its_target(training_set):
     own = training_set()
-    plan = [pair for batch in own.plan(1) for pair in batch]
+    plan = [pair for step in own.plan(1) for batch in step for pair in batch]
     assert sorted(piece.row for piece, _ in plan) == own.rows.tolist()
     assert all(target == (piece.row % 10 == 0) for piece, target in plan)
 
@@ -72,30 +72,38 @@ def test_crops_move_from_epoch_to_epoch(training_set, store):
     assert len(starts) > 5
 
 
-def test_batches_keep_their_limits(training_set):
-    for batch in training_set().plan(1):
-        longest = max(piece.end - piece.start for piece, _ in batch)
-        assert len(batch) <= BATCH_RECORDS
-        assert len(batch) * longest <= BATCH_BASES
+def test_steps_and_batches_keep_their_limits(training_set):
+    plan = training_set().plan(1)
+    assert [sum(map(len, step)) for step in plan[:-1]] == [BATCH_RECORDS] * (len(plan) - 1)
+    assert 0 < sum(map(len, plan[-1])) <= BATCH_RECORDS
+    for batch in (batch for step in plan for batch in step):
+        assert sum(piece.end - piece.start for piece, _ in batch) <= BATCH_BASES
 
 
 def test_a_record_longer_than_a_batch_is_a_batch_of_its_own(training_set):
     plan = training_set(batch_bases=1).plan(1)
-    assert {len(batch) for batch in plan} == {1}
-    assert len(plan) == 180
+    assert {len(batch) for step in plan for batch in step} == {1}
+    assert len(pieces_of(plan)) == 180
 
 
-def test_records_of_like_length_come_together(training_set):
-    def padding(plan):
-        lengths = [[piece.end - piece.start for piece, _ in batch] for batch in plan]
-        return sum(max(batch) * len(batch) - sum(batch) for batch in lengths) / sum(map(sum, lengths))
-
-    assert padding(training_set(batch_bases=10**6).plan(1)) < 0.1
+def test_records_that_are_filled_up_count_as_long_as_they_become(training_set):
+    plan = training_set(padded_length=BATCH_BASES // 2).plan(1)
+    assert max(len(batch) for step in plan for batch in step) == 2
 
 
-def test_batches_do_not_come_in_the_order_of_their_lengths(training_set):
-    longest = [max(piece.end - piece.start for piece, _ in batch) for batch in training_set().plan(1)]
-    assert longest != sorted(longest)
+def test_records_of_like_length_share_a_tensor(training_set):
+    own = training_set(batch_bases=10**6)
+    for step in own.plan(1):
+        for group in own.load(step[0]).groups:
+            assert group.lengths.min() >= LEAST_FILLED * group.lengths.max()
+            assert group.tokens.shape[1] == group.lengths.max()
+
+
+def test_length_does_not_say_which_records_share_a_step(training_set, store):
+    plan = training_set(batch_bases=10**6).plan(1)
+    lengths = [[piece.end - piece.start for batch in step for piece, _ in batch] for step in plan[:-1]]
+    within = np.mean([np.var(step) for step in lengths])
+    assert within == pytest.approx(np.var(np.concatenate(lengths)), rel=0.35)
 
 
 def test_half_of_the_pieces_are_read_from_the_other_strand(training_set):
@@ -107,17 +115,19 @@ def test_half_of_the_pieces_are_read_from_the_other_strand(training_set):
 
 def test_balanced_classes_come_equally_often(training_set):
     own = training_set(balanced=True)
-    targets = [target for epoch in range(10) for batch in own.plan(epoch) for _, target in batch]
+    targets = [target for epoch in range(10) for step in own.plan(epoch) for batch in step for _, target in batch]
     assert len(targets) == 10 * len(own.rows)
     assert np.mean(targets) == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_batch_holds_what_its_plan_says(training_set, store):
     own = training_set()
-    planned = own.plan(1)[0]
+    planned = own.plan(1)[0][0]
     batch = own.load(planned)
-    assert batch.targets.tolist() == [target for _, target in planned]
-    for tokens, length, (piece, _) in zip(batch.tokens.numpy(), batch.lengths.tolist(), planned, strict=True):
+    ordered = sorted(planned, key=lambda entry: entry[0].start - entry[0].end)
+    assert batch.targets.tolist() == [target for _, target in ordered]
+    rows = [row for group in batch.groups for row in zip(group.tokens.numpy(), group.lengths.tolist(), strict=True)]
+    for (tokens, length), (piece, _) in zip(rows, ordered, strict=True):
         expected = store.tokens(piece.row)[piece.start : piece.end]
         assert_array_equal(tokens[:length], reverse_complement(expected) if piece.reverse else expected)
         assert (tokens[length:] == PAD).all()

@@ -44,7 +44,7 @@ def store(tmp_path_factory):
 def make_fit(store):
     """Prepare a training; every fourth record is of class 1, and all are validated on unless told otherwise."""
 
-    def make_fit(validate=None, batch_records=24, seed=0, **changes):
+    def make_fit(validate=None, batch_records=24, batch_bases=10**6, seed=0, **changes):
         torch.manual_seed(0)
         targets = (np.arange(NUM_RECORDS) % 4 == 0).astype(np.int64)
         training_set = TrainingSet(
@@ -53,7 +53,7 @@ def make_fit(store):
             targets=targets,
             max_length=40,
             batch_records=batch_records,
-            batch_bases=10**6,
+            batch_bases=batch_bases,
             reverse_complement=False,
             balanced=False,
             seed=seed,
@@ -121,7 +121,7 @@ def test_the_loss_is_the_mean_over_the_records(make_fit):
 @pytest.mark.parametrize("size", [3, 5, 12])
 def test_batches_that_add_up_are_one_big_batch(make_fit, size):
     whole = make_fit(max_epochs=2, metric="log_loss")
-    parts = make_fit(batch_records=size, accumulate=-(-NUM_RECORDS // size), max_epochs=2, metric="log_loss")
+    parts = make_fit(batch_bases=40 * size, max_epochs=2, metric="log_loss")
     whole.run()
     parts.run()
     assert [row.step for row in parts.history] == [row.step for row in whole.history] == [1, 2]
