@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import os
 import random
-import shutil
 import sys
 import tempfile
 from collections.abc import Generator
@@ -195,11 +194,6 @@ def new_directory(path: str | Path, *, force: bool) -> Path:
     except OSError as error:
         raise CannotWriteError(f"{path}: cannot make or write this directory ({error.strerror})") from error
     return path
-
-
-def free_disk_bytes(path: str | Path) -> int:
-    """Return the free space of the file system that holds `path`."""
-    return shutil.disk_usage(path).free
 
 
 def _umask() -> int:

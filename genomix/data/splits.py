@@ -205,8 +205,10 @@ def _straddling(names: np.ndarray, groups: Sequence[Hashable] | None) -> list[st
     if not torn:
         return []
     return [
-        (f"{len(torn)} of {len(parts)} groups have records in more than one split, such as {torn[0]!r}: "
-        "what is measured on the held-out records may be too good")
+        (
+            f"{len(torn)} of {len(parts)} groups have records in more than one split, such as {torn[0]!r}: "
+            "what is measured on the held-out records may be too good"
+        )
     ]
 
 

@@ -62,16 +62,6 @@ def crop(length: int, size: int, rng: np.random.Generator) -> Window:
     return Window(start, min(length, start + size))
 
 
-def leading(length: int, size: int) -> Window:
-    """Return the first `size` bp of a record, or the whole of a record not longer than that.
-
-    Raises:
-        ValueError: If `length` is negative or `size` less than 1.
-    """
-    _check(length, size)
-    return Window(0, min(length, size))
-
-
 def central(length: int, size: int) -> Window:
     """Return the middle `size` bp of a record, or the whole of a record not longer than that.
 

@@ -33,6 +33,8 @@ from genomix.train.plan import resolve
 from genomix.train.record import ALREADY_SAID, LogFile, write_metrics
 
 LOG = logging.getLogger("genomix")
+NAMED = 20
+"""Classes that are listed when training begins."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ class Training:
                 "there is no test split: the results are those of the validation records, which chose the epoch"
             )
         counts = np.bincount(records.targets, minlength=len(records.classes))
-        named = ", ".join(f"{name} {count}" for name, count in zip(records.classes, counts, strict=True))
+        named = ", ".join(f"{name} {count}" for name, count in list(zip(records.classes, counts, strict=True))[:NAMED])
+        named += f", and {len(counts) - NAMED} more" if len(counts) > NAMED else ""
         LOG.info("%d records, %d bp, %d classes: %s", len(records.targets), records.lengths.sum(), len(counts), named)
         LOG.info("split: %d train, %d val, %d test", len(splits.train), len(splits.val), len(splits.test))
         for sentence in said:

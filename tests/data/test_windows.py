@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genomix.data.windows import Window, central, cover, coverage_weights, crop, leading
+from genomix.data.windows import Window, central, cover, coverage_weights, crop
 
 lengths = st.integers(0, 400)
 sizes = st.integers(1, 120)
@@ -65,7 +65,6 @@ def test_weights_of_windows_that_leave_a_gap():
 def test_pieces_lie_inside_the_record(length, size, seed):
     for start, end in (
         crop(length, size, np.random.default_rng(seed)),
-        leading(length, size),
         central(length, size),
     ):
         assert 0 <= start <= end <= length
@@ -80,7 +79,6 @@ def test_crops_are_uniform():
 
 
 def test_leading_and_central():
-    assert leading(10, 4) == Window(0, 4)
     assert central(11, 4) == Window(3, 7)
 
 

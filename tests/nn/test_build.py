@@ -259,3 +259,12 @@ def test_measuring_memory_leaves_the_network_as_it_was(norm):
     measure_saved_bytes_per_base(network, 64)
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, before[name]), name
+
+
+def test_tokens_mean_the_same_to_the_readers_and_to_the_networks():
+    from genomix.data import vocabulary
+    from genomix.nn import build, classifier, kmer
+
+    assert build.VOCABULARY_SIZE == vocabulary.VOCABULARY_SIZE
+    assert classifier.PAD == vocabulary.PAD
+    assert vocabulary.UNKNOWN == kmer.NUM_BASES

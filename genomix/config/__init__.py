@@ -1,0 +1,27 @@
+"""What a run is made of: the configuration, its presets, and how files, flags and defaults come together.
+
+A configuration is a tree of sections, written as YAML. Training fills in what it leaves open and writes the resolved
+tree to the run directory, where it is valid input again.
+"""
+
+from genomix.config.presets import PRESETS
+from genomix.config.reading import make_config, parse_assignment, to_yaml
+from genomix.config.schema import (
+    Config,
+    KmerConfig,
+    NetworkConfig,
+    ParamixerConfig,
+    TrainingConfig,
+)
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "KmerConfig",
+    "NetworkConfig",
+    "ParamixerConfig",
+    "TrainingConfig",
+    "make_config",
+    "parse_assignment",
+    "to_yaml",
+]

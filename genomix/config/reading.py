@@ -1,0 +1,157 @@
+"""How files, flags and defaults come together to one configuration, and how it is written."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import ValidationError
+
+from genomix.config.presets import PRESETS
+from genomix.config.schema import Config, Section
+from genomix.errors import NoInputError, UsageError
+
+
+def make_config(
+    preset: str | None = None, path: str | Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> Config:
+    """Build a configuration from a preset or a file, then from overrides.
+
+    Args:
+        preset: A name in `PRESETS`, or the path of a model's folder or configuration. Default: `paramixer`.
+        path: A YAML file that may state any part of the tree; its own `preset` key is what it is laid over.
+        overrides: Dotted keys and values (`{"training.seed": 1}`), laid over everything else.
+
+    Raises:
+        UsageError: If both a preset and a file are given, or anything in them is wrong; all of it is reported at once.
+        NoInputError: If a file does not exist.
+    """
+    if preset is not None and path is not None:
+        raise UsageError("give either --model or --config, not both; a configuration names its own preset")
+    if preset is not None and preset not in PRESETS:
+        path, preset = _preset_path(preset), None
+    stated = _read_yaml(Path(path)) if path is not None else {}
+    name = str(preset or stated.get("preset", "paramixer"))
+    if name not in PRESETS:
+        raise UsageError(f"{path}: preset: {name!r} is not known{_nearest(name, PRESETS)}")
+    tree = _merge(_merge({"model": {"kind": "network"}}, PRESETS[name]), stated)
+    tree["preset"] = name
+    for key, value in (overrides or {}).items():
+        tree = _merge(tree, _nested(key, value))
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        place = f"{path}: " if path is not None else ""
+        raise UsageError("\n".join(f"{place}{line}" for line in _explain(error))) from error
+    kind = PRESETS[name].get("model", {}).get("kind", "network")
+    if config.model.kind != kind:
+        raise UsageError(
+            f"model.kind: the preset {name!r} is a {kind}, not a {config.model.kind}; choose another --model"
+        )
+    return config
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Split `key=value` of `--set`; the value is read as YAML: numbers, true, null and [lists] are what they look like.
+
+    Raises:
+        UsageError: If there is no `=` or the value is not YAML.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise UsageError(f"--set {text!r}: write it as key=value, for example training.learning_rate=0.001")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {text!r}: the value is not valid YAML") from error
+
+
+def to_yaml(config: Config) -> str:
+    """Write a configuration as YAML that `make_config` reads back unchanged."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=False)
+
+
+def _preset_path(name: str) -> Path:
+    path = Path(name)
+    path = path / "config.yaml" if path.is_dir() else path
+    if not path.is_file():
+        names = ", ".join(PRESETS)
+        raise UsageError(
+            f"--model {name!r} is neither a preset nor a folder with a config.yaml{_nearest(name, PRESETS)}; "
+            f"presets: {names}"
+        )
+    return path
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NoInputError(f"{path}: cannot read this configuration ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise UsageError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise UsageError(
+            f"{path}: a configuration is a mapping of sections (model, training, ...), not {type(tree).__name__}"
+        )
+    return tree
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(copy.deepcopy(base))
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            merged[key] = _merge(below, value)
+        elif isinstance(value, Mapping) and below is None and isinstance(key, str):
+            merged[key] = _merge({}, value)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False):
+        place = [str(part) for part in problem["loc"] if part not in ("network", "kmer")]
+        key = ".".join(place)
+        if problem["type"] == "extra_forbidden":
+            known = _known_keys(Config, list(problem["loc"][:-1]))
+            yield f"{key}: there is no such key{_nearest(place[-1], known)}; keys here: {', '.join(known)}"
+        else:
+            yield f"{key}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r})"
+
+
+def _known_keys(section: type[Section], place: list[Any]) -> list[str]:
+    if not place:
+        return list(section.model_fields)
+    head, *rest = place
+    inner = _sections_of(section.model_fields[head].annotation) if head in section.model_fields else []
+    if len(inner) > 1 and rest:
+        tag, *rest = rest
+        inner = [one for one in inner if one.model_fields["kind"].default == tag]
+    return _known_keys(inner[0], rest) if inner else []
+
+
+def _sections_of(annotation: Any) -> list[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections_of(part)]
+
+
+def _nearest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,144 @@
+"""The sections of a configuration, their keys, defaults and limits.
+
+`None` stands for "decide from the data and the machine"; training fills such values in.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+SCHEMA_VERSION = 1
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration; a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
+
+
+class EmbeddingConfig(Section):
+    """Tokens to vectors."""
+
+    dim: PositiveInt = 8
+    position: Literal["none", "learned", "sinusoidal"] = "none"
+    dropout: Fraction = 0.0
+
+
+class StemConfig(Section):
+    """Convolutions before the encoder: the first over bases, the others where `stride` bases are one position."""
+
+    base_dim: PositiveInt = 32
+    widths: Annotated[list[PositiveInt], Field(min_length=1)] = [9, 5, 5]
+    stride: PositiveInt = 4
+
+    @field_validator("widths")
+    @classmethod
+    def _odd(cls, widths: list[int]) -> list[int]:
+        if any(width % 2 == 0 for width in widths):
+            raise ValueError("widths of convolutions must be odd")
+        return widths
+
+
+class ParamixerConfig(Section):
+    """The encoder of this project; `genomix.nn.paramixer` explains each value."""
+
+    name: Literal["paramixer"] = "paramixer"
+    dim: PositiveInt = 64
+    hidden_dim: PositiveInt = 64
+    num_layers: PositiveInt = 1
+    protocol: Literal["chord", "cdil"] = "chord"
+    residual: Literal["step", "input"] = "step"
+    link_scale: Annotated[float, Field(ge=0)] = 0.1
+    normalise: bool = True
+    input_dropout: Fraction = 0.0
+    dropout: Fraction = 0.0
+
+
+class HeadConfig(Section):
+    """From the pooled vector to one logit a class."""
+
+    norm: Literal["none", "layer", "batch"] = "batch"
+    dropout: Fraction = 0.0
+
+
+class NetworkConfig(Section):
+    """A network: embedding, stem, encoder, pooling, head."""
+
+    kind: Literal["network"] = "network"
+    max_length: PositiveInt | None = None
+    padding: Literal["mask", "token"] = "mask"
+    embedding: EmbeddingConfig = EmbeddingConfig()
+    stem: StemConfig | None = StemConfig()
+    encoder: ParamixerConfig = ParamixerConfig()
+    pooling: Literal["mean", "max", "attention", "cls", "flatten"] = "mean"
+    head: HeadConfig = HeadConfig()
+
+
+class KmerConfig(Section):
+    """Canonical k-mer frequencies and logistic regression."""
+
+    kind: Literal["kmer"] = "kmer"
+    k: Annotated[int, Field(ge=1, le=8)] = 5
+    inverse_regularisation: PositiveFloat = 1.0
+
+
+class DataConfig(Section):
+    """How the records are divided where no split is given."""
+
+    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    test_fraction: Fraction = 0.15
+    min_per_class: PositiveInt = 3
+
+    @model_validator(mode="after")
+    def _leave_some_to_train_on(self) -> Self:
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError("val_fraction and test_fraction must sum to less than 1, to leave records to train on")
+        return self
+
+
+class TrainingConfig(Section):
+    """How the weights are found."""
+
+    max_epochs: PositiveInt | None = None
+    max_time_s: PositiveFloat | None = None
+    patience: PositiveInt | None = None
+    metric: Literal["f1_macro", "accuracy", "balanced_accuracy", "mcc", "roc_auc", "log_loss"] = "f1_macro"
+    validate_every: PositiveInt | None = None
+    learning_rate: PositiveFloat = 3e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_fraction: Fraction = 0.1
+    clip_norm: PositiveFloat = 1.0
+    label_smoothing: Fraction = 0.0
+    ema_decay: Fraction = 0.0
+    batch_records: PositiveInt | None = None
+    batch_bases: PositiveInt | None = None
+    classes: Literal["natural", "weighted", "sampled"] = "natural"
+    reverse_complement: bool = True
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    deterministic: bool = False
+    baselines: bool = True
+
+
+class PredictionConfig(Section):
+    """How records are scored."""
+
+    long: Literal["window", "whole", "crop"] = "window"
+    stride: PositiveInt | None = None
+    strands: Literal["forward", "both"] = "both"
+    batch_bases: PositiveInt | None = None
+
+
+class Config(Section):
+    """Everything about a run but its data and its machine."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    preset: str = "paramixer"
+    model: Annotated[NetworkConfig | KmerConfig, Field(discriminator="kind")] = NetworkConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    prediction: PredictionConfig = PredictionConfig()
