@@ -243,3 +243,12 @@ def test_the_exact_interval_is_left_out_where_resampling_shows_a_spread():
     predicted = np.where(np.arange(30) < 25, targets, 1 - targets)
     metrics = compute_metrics(targets, np.eye(2)[predicted], ["a", "b"], num_resamples=50)
     assert not any("exact" in note for note in metrics.notes)
+
+
+def test_areas_of_very_many_probabilities_have_no_interval_and_it_is_said(monkeypatch):
+    monkeypatch.setattr("genomix.metrics.measure.MOST_RANKED", 50)
+    targets, probabilities = drawn(40, 2, seed=1)
+    metrics = compute_metrics(targets, probabilities, ["a", "b"], num_resamples=50)
+    assert "roc_auc" not in metrics.intervals
+    assert "accuracy" in metrics.intervals
+    assert any(note.startswith("roc_auc and pr_auc have no interval") for note in metrics.notes)

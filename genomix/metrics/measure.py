@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+RANKED = ("roc_auc", "pr_auc")
+MOST_RANKED = 1_000_000
+"""Probabilities, R x C, up to which the areas under curves are resampled; beyond, that takes minutes."""
 CHUNK_SIZE = 2_000_000
 """Weights held at once, R x S: 16 MB as float64, about what stays in a processor's cache."""
 
@@ -152,6 +155,9 @@ def _intervals(
     notes: list[str],
 ) -> dict[str, Interval]:
     names = [name for name, value in values.items() if value is not None]
+    if records.probabilities.size > MOST_RANKED and num_resamples:
+        names = [name for name in names if name not in RANKED]
+        notes.append(f"{' and '.join(RANKED)} have no interval: resampling so many records and classes takes too long")
     rng = np.random.default_rng(seed)
     num_records = len(records.targets)
     chunk = max(1, CHUNK_SIZE // num_records)

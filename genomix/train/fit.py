@@ -112,7 +112,13 @@ class Fit:
             set_learning_rate(self._optimizer, learning_rate)
             batches = (self._to_device(self.training_set.load(batch)) for batch in step)
             records = sum(len(batch) for batch in step)
-            loss = self._train_step(batches, records, epoch)
+            try:
+                loss = self._train_step(batches, records, epoch)
+            except torch.OutOfMemoryError as error:
+                raise UsageError(
+                    f"out of memory on {self.device} in epoch {epoch}; use a smaller --batch-bases than "
+                    f"{self.training_set.batch_bases}, or a smaller --max-length"
+                ) from error
             total_loss += loss * records
             num_records += records
             num_bases += sum(piece.end - piece.start for batch in step for piece, _ in batch)

@@ -14,6 +14,7 @@ from genomix.nn.kmer import KmerClassifier
 
 LOG = logging.getLogger("genomix")
 MOST_RECORDS = 200_000
+MOST_FEATURES = 500_000_000
 FEWEST_OF_A_CLASS = 50
 MOST_ITERATIONS = 2000
 
@@ -46,11 +47,12 @@ def fit_kmer(
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    if len(rows) > MOST_RECORDS:
-        chosen = _sample(targets, MOST_RECORDS, np.random.default_rng(seed))
-        rows, targets = rows[chosen], targets[chosen]
-        LOG.warning("k-mer baseline: learnt from a random sample of %d records", MOST_RECORDS)
     classifier = KmerClassifier(config.k, num_classes)
+    most = min(MOST_RECORDS, MOST_FEATURES // classifier.num_kmers)
+    if len(rows) > most:
+        chosen = _sample(targets, most, np.random.default_rng(seed))
+        rows, targets = rows[chosen], targets[chosen]
+        LOG.warning("k-mer baseline: learnt from a random sample of %d records", len(chosen))
     features = np.concatenate([_features(classifier, store, int(row)) for row in rows])
     empty = ~features.any(1)
     weights = "balanced" if balanced else None

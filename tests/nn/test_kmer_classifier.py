@@ -119,3 +119,16 @@ def test_fitted_baseline_predicts_what_scikit_learn_predicts(num_classes, k, tmp
     with torch.inference_mode():
         logits = classifier(*collate([encode(sequence) for sequence in [*sequences, *unseen]]))
     np.testing.assert_allclose(logits.softmax(1), expected, atol=1e-3)
+
+
+def test_a_sample_for_want_of_room_keeps_every_class(tmp_path, monkeypatch):
+    from genomix.train import kmer
+
+    monkeypatch.setattr(kmer, "MOST_RECORDS", 20)
+    targets = np.array([0] * 100 + [1] * 100 + [2])
+    sequences = random_sequences([30] * len(targets), seed=1)
+    path = tmp_path / "data.fa"
+    path.write_text("".join(f">{i}\n{sequence}\n" for i, sequence in enumerate(sequences)))
+    store = build_store([str(path)], cache_dir=tmp_path / "cache")
+    classifier = fit_kmer(KmerConfig(k=2), store, np.arange(len(targets)), targets, 3, seed=0)
+    assert len({tuple(row) for row in classifier.head.weight.tolist()}) == 3
