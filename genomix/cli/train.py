@@ -45,7 +45,9 @@ def train(
     max_time: Annotated[
         str | None, typer.Option("--max-time", help="Most time to train, e.g. 45m or 2h; the schedule ends with it.")
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", "--lr")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", "--lr", help="The highest one, behind the warm-up.")
+    ] = None,
     batch_records: Annotated[int | None, typer.Option("--batch-records", help="Records in a step.")] = None,
     batch_bases: Annotated[
         int | None, typer.Option("--batch-bases", help="Most bases computed at once; from the memory by default.")
@@ -60,11 +62,16 @@ def train(
         Literal["forward", "both"] | None,
         typer.Option("--strands", help="both: learn and predict from either strand; forward: only as given."),
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Of the split, the first weights, the order and the crops.")
+    ] = None,
     deterministic: Annotated[
         bool | None, typer.Option("--deterministic", help="Only operations that give the same bits each time.")
     ] = None,
-    precision: Annotated[Literal["auto", "float32", "bfloat16", "float16"] | None, typer.Option("--precision")] = None,
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"] | None,
+        typer.Option("--precision", help="Of the computation; auto is bfloat16 on a GPU that has it."),
+    ] = None,
     baselines: Annotated[
         bool | None, typer.Option("--baselines/--no-baselines", help="Also fit the k-mer baseline.", show_default=False)
     ] = None,
