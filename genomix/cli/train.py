@@ -126,7 +126,8 @@ def train(
 
     from genomix.cli.progress import TrainingProgress
     from genomix.cli.tables import print_comparison
-    from genomix.train.run import Training, hash_file
+    from genomix.runtime import hash_file
+    from genomix.train.run import Training
 
     hashes = {"sequences": records.store.sha256}
     if table is not None and Path(table).is_file():

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -20,12 +18,12 @@ from genomix.config import Config, KmerConfig, make_config, to_yaml
 from genomix.data.dataset import TrainingSet
 from genomix.data.labels import LabelledRecords
 from genomix.data.predictions import PredictionWriter
-from genomix.data.splits import Splits, from_column, make_splits, write_splits
-from genomix.errors import DataError
+from genomix.data.splits import Splits, write_splits
 from genomix.metrics import Metrics, compute_metrics
 from genomix.nn.build import build_classifier, padded_length
 from genomix.runtime import new_directory, seed_everything, write_text
 from genomix.scoring import StoredRecord, make_scorer, stack_probabilities
+from genomix.train.division import divide
 from genomix.train.fit import Fit
 from genomix.train.history import Epoch, Step, describe, to_csv
 from genomix.train.kmer import fit_kmer
@@ -88,7 +86,7 @@ class Training:
             CannotWriteError: If the run directory holds something already, or cannot be written.
         """
         began = time.monotonic()
-        splits = self._split()
+        splits = divide(self.records, self.config)
         lengths = self.records.lengths[splits.train]
         val_bases = int(self.records.lengths[splits.val].sum())
         config, said = resolve(self.config, lengths, val_bases, len(self.records.classes), self.device)
@@ -108,29 +106,6 @@ class Training:
             seconds = time.monotonic() - began
             LOG.info("done in %.0f s; the model is in %s", seconds, self.path)
         return Trained(model, split, results, seconds)
-
-    def _split(self) -> Splits:
-        records, data = self.records, self.config.data
-        options: dict[str, Any] = {
-            "groups": records.groups,
-            "classes": records.classes,
-            "val_fraction": data.val_fraction,
-            "seed": self.config.training.seed,
-        }
-        if records.splits is not None:
-            splits = from_column(records.splits, records.targets, **options)
-        else:
-            splits = make_splits(records.targets, test_fraction=data.test_fraction, **options)
-        learnt = np.bincount(records.targets[splits.train], minlength=len(records.classes))
-        absent = [name for name, count in zip(records.classes, learnt, strict=True) if not count]
-        if absent:
-            raise DataError(
-                f"no training record of class {', '.join(map(repr, absent))}: nothing to learn it from; "
-                "change the split column, or give more records"
-            )
-        if not len(splits.val):
-            raise DataError("no record to validate on: give more records, or a larger data.val_fraction")
-        return splits
 
     def _say_start(self, splits: Splits, said: list[str]) -> None:
         records = self.records
@@ -278,12 +253,6 @@ class Training:
             training={"device": self.device, "threads": self.threads},
         )
         return Model(classifier, config, meta, self.path)
-
-
-def hash_file(path: str | Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _now() -> str:
