@@ -7,6 +7,7 @@ j receives from the rows j - offset. Work is done for real positions only.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -16,53 +17,50 @@ from torch import Tensor
 
 ROWS_PER_TASK = 512
 _MOST_THREADS = numba.get_num_threads()
+_KERNEL_TYPES = (torch.float32, torch.float64)
 
 
-def serves(values: Tensor) -> bool:
-    """Say whether this kernel takes these values: float32 or float64 on a CPU."""
-    return values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)
+def forward(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, residual: bool) -> Tensor:
+    """Do what `genomix.nn.mixing.mix` says, for contiguous tensors; half precision is computed in float32."""
+    if values.dtype not in _KERNEL_TYPES:
+        return forward(link_weights.float(), offsets, values.float(), lengths, residual).to(values.dtype)
+    out = torch.empty_like(values)
+    _limit_threads()
+    arrays = (_array(tensor) for tensor in (link_weights, offsets, values, lengths, out))
+    _forward(*arrays, residual, ROWS_PER_TASK)
+    return out
 
 
-def mix(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, *, residual: bool) -> Tensor:
-    """Do what `genomix.nn.mixing.mix` says, for tensors that `serves` accepts."""
-    return _Mix.apply(link_weights, offsets, values, lengths, residual)
+def backward(
+    link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, grad_out: Tensor, residual: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of link_weights (B, N, K) and of values (B, N, D) under grad_out (B, N, D)."""
+    if values.dtype not in _KERNEL_TYPES:
+        wide = (link_weights.float(), offsets, values.float(), lengths, grad_out.float())
+        grad_weights, grad_values = backward(*wide, residual)
+        return grad_weights.to(values.dtype), grad_values.to(values.dtype)
+    grad_weights, grad_values = torch.empty_like(link_weights), torch.empty_like(values)
+    _limit_threads()
+    tensors = (link_weights, offsets, values, lengths, grad_out, grad_weights, grad_values)
+    _backward(*(_array(tensor) for tensor in tensors), residual, ROWS_PER_TASK)
+    return grad_weights, grad_values
 
 
-class _Mix(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, residual: bool
-    ) -> Tensor:
-        link_weights, values = link_weights.contiguous(), values.contiguous()
-        ctx.save_for_backward(link_weights, offsets, values, lengths)
-        ctx.residual = residual
-        out = torch.empty_like(values)
-        _limit_threads()
-        arrays = (_array(tensor) for tensor in (link_weights, offsets, values, lengths, out))
-        _forward(*arrays, residual, ROWS_PER_TASK)
-        return out
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, grad_out: Tensor
-    ) -> tuple[Tensor, None, Tensor, None, None]:
-        link_weights, offsets, values, lengths = ctx.saved_tensors
-        grad_out = grad_out.contiguous()
-        grad_weights, grad_values = torch.empty_like(link_weights), torch.empty_like(values)
-        _limit_threads()
-        tensors = (link_weights, offsets, values, lengths, grad_out, grad_weights, grad_values)
-        arrays = (_array(tensor) for tensor in tensors)
-        _backward(*arrays, ctx.residual, ROWS_PER_TASK)
-        return grad_weights, None, grad_values, None, None
-
-
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
+def compiled(function: Callable[..., None]) -> Callable[..., None]:
+    """Compile a function with parallel loops, and keep the machine code where there is a place for it."""
     options: dict[str, Any] = {"parallel": True, "fastmath": {"contract", "reassoc", "nsz"}}
     try:
-        return numba.njit(cache=True, **options)(function)
+        dispatcher = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither beside this file nor at home is there a place to keep the machine code
         return numba.njit(**options)(function)
+    # numba looks at the file of the function alone; what it calls lies in the files beside it
+    dispatcher._cache._cache_file._source_stamp = _stamp_sources()  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
+    return dispatcher
+
+
+def _stamp_sources() -> tuple[tuple[str, float, int], ...]:
+    states = ((path.name, path.stat()) for path in sorted(Path(__file__).parent.glob("*.py")))
+    return tuple((name, state.st_mtime, state.st_size) for name, state in states)
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -73,7 +71,7 @@ def _limit_threads() -> None:
     numba.set_num_threads(min(torch.get_num_threads(), _MOST_THREADS))
 
 
-@_compiled
+@compiled
 def _forward(
     weights: np.ndarray,
     offsets: np.ndarray,
@@ -110,7 +108,7 @@ def _forward(
                     row[d] += weight * linked[d]
 
 
-@_compiled
+@compiled
 def _backward(
     weights: np.ndarray,
     offsets: np.ndarray,

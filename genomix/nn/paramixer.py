@@ -5,20 +5,17 @@ B batch, N positions, D embedding, K links, M factors.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from genomix.nn.mixing import mix
+from genomix.nn.factors import LinkMlps, mix_factors
+from genomix.nn.mlp import Mlp
 from genomix.nn.protocols import Protocol, count_factors, link_offsets
 
 Residual = Literal["step", "input"]
-
-
-def mlp(input_dim: int, hidden_dim: int, output_dim: int) -> nn.Sequential:
-    """Return the two-layer network the paper uses for f_m and g: Linear, GELU, Linear."""
-    return nn.Sequential(nn.Linear(input_dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, output_dim))
 
 
 class ParamixerLayer(nn.Module):
@@ -35,6 +32,7 @@ class ParamixerLayer(nn.Module):
         normalise: Read V through a LayerNorm and add the outcome to V (a pre-norm residual layer), with g's last layer
             starting at zero, so that an untrained layer passes its input on; not so in the paper.
         dropout: Probability of zeroing an entry of the layer's outcome.
+        recompute: Make the link weights again on the way back instead of keeping them, for memory.
     """
 
     offsets: Tensor
@@ -49,16 +47,18 @@ class ParamixerLayer(nn.Module):
         link_scale: float,
         normalise: bool,
         dropout: float,
+        recompute: bool,
     ) -> None:
         super().__init__()
         num_links = len(offsets[0])
         self.norm = nn.LayerNorm(dim) if normalise else None
-        self.value_mlp = mlp(dim, hidden_dim, dim)
-        self.link_mlps = nn.ModuleList(mlp(dim, hidden_dim, num_links) for _ in offsets)
+        self.value_mlp = Mlp(dim, hidden_dim, dim)
+        self.link_mlps = nn.ModuleList(Mlp(dim, hidden_dim, num_links) for _ in offsets)
         self.register_buffer("offsets", torch.tensor(offsets, dtype=torch.int64), persistent=False)
         self.residual: Residual = residual
         self.dropout = nn.Dropout(dropout)
         self.link_scale = link_scale
+        self.recompute = recompute
         if normalise:
             nn.init.zeros_(self.value_mlp[2].weight)  # pyright: ignore[reportArgumentType]
             nn.init.zeros_(self.value_mlp[2].bias)  # pyright: ignore[reportArgumentType]
@@ -70,16 +70,21 @@ class ParamixerLayer(nn.Module):
             (B, N, D); what rows behind a record's length hold is not defined.
         """
         start = self.value_mlp(values if self.norm is None else self.norm(values))
-        mixed = start
-        for link_mlp, offsets in zip(self.link_mlps, self.offsets, strict=True):
-            link_weights = link_mlp(inputs)
-            if self.link_scale != 1:
-                link_weights = link_weights * self.link_scale
-            mixed = mix(link_weights, offsets, mixed, lengths, residual=self.residual == "step")
-            if self.residual == "input":
-                mixed = mixed + start
+        weight1, bias1, weight2, bias2 = (torch.stack(weights) for weights in zip(*self._link_weights(), strict=True))
+        mixed = mix_factors(
+            inputs,
+            start,
+            LinkMlps(weight1, bias1, weight2 * self.link_scale, bias2 * self.link_scale),
+            self.offsets,
+            lengths,
+            residual_input=self.residual == "input",
+            recompute=self.recompute,
+        )
         mixed = self.dropout(mixed)
         return mixed if self.norm is None else values + mixed
+
+    def _link_weights(self) -> Iterator[tuple[Tensor, ...]]:
+        return (mlp.weights for mlp in self.link_mlps if isinstance(mlp, Mlp))
 
 
 class Paramixer(nn.Module):
@@ -95,7 +100,9 @@ class Paramixer(nn.Module):
         link_scale: See `ParamixerLayer`.
         normalise: Read the input of f and the values of g through LayerNorm; make the layers pre-norm residual ones;
             and normalise what the last one gives.
-        dropout: Probability of zeroing an entry, of the values that enter and after every layer.
+        input_dropout: Probability of zeroing an entry of the values that enter.
+        dropout: Probability of zeroing an entry of the outcome of a layer.
+        recompute: See `ParamixerLayer`.
     """
 
     def __init__(
@@ -111,6 +118,7 @@ class Paramixer(nn.Module):
         normalise: bool = False,
         input_dropout: float = 0.0,
         dropout: float = 0.0,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         offsets = link_offsets(protocol, count_factors(max_length))
@@ -126,6 +134,7 @@ class Paramixer(nn.Module):
                 link_scale=link_scale,
                 normalise=normalise,
                 dropout=dropout,
+                recompute=recompute,
             )
             for _ in range(num_layers)
         )

@@ -10,11 +10,29 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from genomix.nn import mixing_cpu
+from genomix.nn import mixing_cpu, mixing_plain
 from genomix.nn.mixing import dense_factor, mix, mix_reference
 from genomix.nn.protocols import count_factors, link_offsets
 
-MIXES = pytest.mark.parametrize("mixing", [mix, mix_reference], ids=["kernel", "reference"])
+
+class _Plain(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, link_weights, offsets, values, lengths, residual):
+        ctx.save_for_backward(link_weights, offsets, values, lengths)
+        ctx.residual = residual
+        return mixing_plain.forward(link_weights, offsets, values, lengths, residual)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        grad_weights, grad_values = mixing_plain.backward(*ctx.saved_tensors, grad_out, ctx.residual)
+        return grad_weights, None, grad_values, None, None
+
+
+def mix_plainly(link_weights, offsets, values, lengths, *, residual=False):
+    return _Plain.apply(link_weights, offsets, values, lengths, residual)
+
+
+MIXES = pytest.mark.parametrize("mixing", [mix, mix_plainly, mix_reference], ids=["kernel", "plain torch", "reference"])
 RESIDUAL = pytest.mark.parametrize("residual", [False, True], ids=["plain", "residual"])
 
 
@@ -172,18 +190,39 @@ def test_records_do_not_see_each_other(mixing):
         torch.testing.assert_close(together[one, :length], alone)
 
 
-def test_kernel_serves_single_and_double_precision_on_the_cpu():
-    served = {dtype: mixing_cpu.serves(torch.zeros(1, 1, 1, dtype=dtype)) for dtype in (torch.float32, torch.float64)}
-    assert all(served.values())
-    assert not mixing_cpu.serves(torch.zeros(1, 1, 1, dtype=torch.bfloat16))
-    assert not mixing_cpu.serves(torch.zeros(1, 1, 1, device="meta"))
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@RESIDUAL
+def test_half_precision_is_as_good_as_half_precision_can_be(dtype, residual):
+    inputs = make_inputs([1, 7, 33, 40], 40, [0, 1, 2, 4, -8], 16, dtype=torch.float32)
+    inputs = (
+        inputs[0].detach().to(dtype).requires_grad_(),
+        inputs[1],
+        inputs[2].detach().to(dtype).requires_grad_(),
+        inputs[3],
+    )
+    upstream = torch.randn(4, 40, 16).to(dtype)
+    found = outcome_and_gradients(mix, inputs, residual, upstream)
+    exact = [tensor.detach().double().requires_grad_() if tensor.is_floating_point() else tensor for tensor in inputs]
+    expected = outcome_and_gradients(mix_reference, exact, residual, upstream.double())
+    resolution = torch.finfo(dtype).eps
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == dtype
+        torch.testing.assert_close(one.double(), other, rtol=resolution, atol=resolution)
 
 
-def test_half_precision_falls_back_on_the_reference():
-    link_weights, offsets, values, lengths = make_inputs([2, 6], 6, [0, 1, 2], 4)
-    half = mix(link_weights.bfloat16(), offsets, values.bfloat16(), lengths)
-    assert half.dtype == torch.bfloat16
-    torch.testing.assert_close(half.double(), mix(link_weights, offsets, values, lengths), rtol=0.05, atol=0.05)
+def test_autocast_takes_both_tensors_in_its_type():
+    link_weights, offsets, values, lengths = make_inputs([2, 6], 6, [0, 1, 2], 4, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = mix(link_weights, offsets, values, lengths)
+    assert mixed.dtype == torch.bfloat16
+    mixed.float().sum().backward()
+    assert link_weights.grad.dtype == values.grad.dtype == torch.float32
+
+
+@RESIDUAL
+def test_operator_is_registered_as_torch_wants_it(residual):
+    link_weights, offsets, values, lengths = make_inputs([2, 6], 6, [0, 1, -2], 4, dtype=torch.float32)
+    torch.library.opcheck(torch.ops.genomix.mix.default, (link_weights, offsets, values, lengths, residual))
 
 
 def test_kernel_is_right_on_two_threads():
