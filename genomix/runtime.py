@@ -15,6 +15,8 @@ from pathlib import Path
 from genomix.errors import CannotWriteError, UsageError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+SPINS = "2000"
+"""Turns a waiting thread of GNU OpenMP makes before it sleeps; a few microseconds."""
 
 
 def available_threads() -> int:
@@ -30,7 +32,9 @@ def available_threads() -> int:
 def set_threads(threads: int | None) -> int:
     """Make torch, numba and the numerical libraries use this many threads, by default all that are available.
 
-    Call it before torch and scikit-learn are imported where possible: they read the environment once.
+    Call it before torch and scikit-learn are imported where possible: they read the environment once. Threads that wait
+    are made to sleep soon: torch and numba each bring a pool of them, and one would take the other's cores. Numbers too
+    small for full precision (below 1e-38) count as zero, as they are many times slower.
 
     Raises:
         UsageError: If the number is below 1.
@@ -41,9 +45,11 @@ def set_threads(threads: int | None) -> int:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         if name != "NUMBA_NUM_THREADS" or "numba" not in sys.modules:
             os.environ[name] = str(count)
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     import torch
     from threadpoolctl import threadpool_limits
 
+    torch.set_flush_denormal(True)
     torch.set_num_threads(count)
     threadpool_limits(count)
     return count

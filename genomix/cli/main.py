@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import genomix
-from genomix.cli import evaluate, predict, train
+from genomix.cli import benchmark, evaluate, predict, train
 from genomix.errors import GenomixError
 
 # Newer releases of typer carry a click of their own, whose errors are not those of the installed one.
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
+app.command("benchmark")(benchmark.benchmark)
 
 
 def _print_version(asked: bool) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 from genomix.config import KmerConfig, NetworkConfig, ParamixerConfig
 from genomix.errors import UsageError
 from genomix.nn.classifier import Classifier
+from genomix.nn.dropout import Dropout
 from genomix.nn.embedding import Embedding
 from genomix.nn.kmer import KmerClassifier
 from genomix.nn.paramixer import Paramixer
@@ -45,7 +46,7 @@ def build_classifier(config: NetworkConfig | KmerConfig, num_classes: int) -> nn
         num_positions = -(-max_length // config.stem.stride)
     features = pooled_dim(config.pooling, dim, num_positions)
     head = _head_norm(config.head.norm, features)
-    head += [nn.Dropout(config.head.dropout)] if config.head.dropout else []
+    head += [Dropout(config.head.dropout)] if config.head.dropout else []
     return Classifier(
         Embedding(
             VOCABULARY_SIZE, config.embedding.dim, config.embedding.position, max_length, config.embedding.dropout

@@ -11,6 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from genomix.nn.dropout import Dropout
+
 Position = Literal["none", "learned", "sinusoidal"]
 
 
@@ -31,7 +33,7 @@ class Embedding(nn.Module):
         self.tokens = nn.Embedding(vocabulary_size, dim, padding_idx=vocabulary_size - 1)
         self.positions = nn.Embedding(max_length, dim) if position == "learned" else None
         self.sinusoidal = position == "sinusoidal"
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Embed tokens (B, N) of any integer type, real where mask (B, N) is True, as (B, N, D).

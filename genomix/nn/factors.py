@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genomix.nn import factors_plain
 from genomix.nn.mixing import mix_reference
+from genomix.nn.operators import empty_like, register
 
 
 class LinkMlps(NamedTuple):
@@ -85,8 +86,7 @@ def choose_kernel(inputs: Tensor, link_mlps: LinkMlps) -> ModuleType:
     return factors_plain
 
 
-@torch.library.custom_op("genomix::mix_factors", mutates_args=())
-def _mix_factors(
+def _compute(
     inputs: Tensor,
     start: Tensor,
     weight1: Tensor,
@@ -98,7 +98,7 @@ def _mix_factors(
     residual_input: bool,
     keep_values: bool,
     keep_weights: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     link_mlps = LinkMlps(weight1.contiguous(), bias1.contiguous(), weight2.contiguous(), bias2.contiguous())
     return choose_kernel(inputs, link_mlps).forward(
         inputs.contiguous(),
@@ -112,8 +112,7 @@ def _mix_factors(
     )
 
 
-@_mix_factors.register_fake
-def _(
+def _imitate(
     inputs: Tensor,
     start: Tensor,
     weight1: Tensor,
@@ -125,24 +124,25 @@ def _(
     residual_input: bool,  # noqa: ARG001
     keep_values: bool,
     keep_weights: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    num_factors, num_links = weight1.shape[0], weight2.shape[1]
-    kept_values, kept_weights = kept(inputs, num_factors, num_links, keep_values, keep_weights)
-    return torch.empty_like(start, memory_format=torch.contiguous_format), kept_values, kept_weights
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    return empty_like(start), *kept(inputs, weight1.shape[0], weight2.shape[1], keep_values, keep_weights)
 
 
 def kept(
     inputs: Tensor, num_factors: int, num_links: int, keep_values: bool, keep_weights: bool
-) -> tuple[Tensor, Tensor]:
-    """Return room for V_1 to V_{M-1}, (M - 1, B, N, D), and for the link weights, (M, B, N, K); empty if not kept."""
-    num_batch, num_positions, dim = inputs.shape
-    values = (num_factors - 1, num_batch, num_positions, dim) if keep_values else (0,)
-    weights = (num_factors, num_batch, num_positions, num_links) if keep_weights else (0,)
-    return inputs.new_empty(values), inputs.new_empty(weights)
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return room for V_1 to V_{M-1}, each (B, N, D), and for the link weights, M times (B, N, K); none if not kept.
+
+    Tensors of their own, all of a size with what else comes and goes, leave no gaps in memory as a large one would.
+    """
+    shape, values, weights = inputs.shape, (num_factors - 1) * keep_values, num_factors * keep_weights
+    return (
+        [inputs.new_empty(shape) for _ in range(values)],
+        [inputs.new_empty(*shape[:2], num_links) for _ in range(weights)],
+    )
 
 
-@torch.library.custom_op("genomix::mix_factors_backward", mutates_args=())
-def _mix_factors_backward(
+def _compute_back(
     grad_out: Tensor,
     inputs: Tensor,
     start: Tensor,
@@ -152,8 +152,8 @@ def _mix_factors_backward(
     bias2: Tensor,
     offsets: Tensor,
     lengths: Tensor,
-    kept_values: Tensor,
-    kept_weights: Tensor,
+    kept_values: list[Tensor],
+    kept_weights: list[Tensor],
     residual_input: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     link_mlps = LinkMlps(weight1.contiguous(), bias1.contiguous(), weight2.contiguous(), bias2.contiguous())
@@ -170,41 +170,42 @@ def _mix_factors_backward(
     )
 
 
-@_mix_factors_backward.register_fake
-def _(
-    grad_out: Tensor,  # noqa: ARG001
-    inputs: Tensor,
-    start: Tensor,
-    weight1: Tensor,
-    bias1: Tensor,
-    weight2: Tensor,
-    bias2: Tensor,
-    offsets: Tensor,  # noqa: ARG001
-    lengths: Tensor,  # noqa: ARG001
-    kept_values: Tensor,  # noqa: ARG001
-    kept_weights: Tensor,  # noqa: ARG001
-    residual_input: bool,  # noqa: ARG001
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    def like(tensor: Tensor) -> Tensor:
-        return torch.empty_like(tensor, memory_format=torch.contiguous_format)
-
-    return like(inputs), like(start), like(weight1), like(bias1), like(weight2), like(bias2)
-
-
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, list[Tensor], list[Tensor]]) -> None:
     *tensors, ctx.residual_input, _, _ = inputs
-    ctx.save_for_backward(*tensors, *output[1:])
-    ctx.mark_non_differentiable(*output[1:])
+    _, kept_values, kept_weights = output
+    ctx.num_values = len(kept_values)
+    ctx.save_for_backward(*tensors, *kept_values, *kept_weights)
+    ctx.mark_non_differentiable(*kept_values, *kept_weights)
     ctx.set_materialize_grads(False)
 
 
-def _differentiate(ctx: Any, grad_out: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+def _differentiate(ctx: Any, grad_out: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
     if grad_out is None:
         return (None,) * 11
-    return *_mix_factors_backward(grad_out, *ctx.saved_tensors, ctx.residual_input), None, None, None, None, None
+    tensors, kept_tensors = ctx.saved_tensors[:8], ctx.saved_tensors[8:]
+    kept_values, kept_weights = list(kept_tensors[: ctx.num_values]), list(kept_tensors[ctx.num_values :])
+    gradients = _mix_factors_backward(grad_out, *tensors, kept_values, kept_weights, ctx.residual_input)
+    return *gradients, None, None, None, None, None
 
 
-_mix_factors.register_autograd(_differentiate, setup_context=_keep)
+_TENSORS = (
+    "Tensor inputs, Tensor start, Tensor weight1, Tensor bias1, Tensor weight2, Tensor bias2, "
+    "Tensor offsets, Tensor lengths"
+)
+_mix_factors_backward = register(
+    f"mix_factors_backward(Tensor grad_out, {_TENSORS}, Tensor[] kept_values, Tensor[] kept_weights, "
+    "bool residual_input) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    _compute_back,
+    lambda _, *tensors: tuple(empty_like(tensor) for tensor in tensors[:6]),
+)
+_mix_factors = register(
+    f"mix_factors({_TENSORS}, bool residual_input, bool keep_values, bool keep_weights)"
+    " -> (Tensor, Tensor[], Tensor[])",
+    _compute,
+    _imitate,
+    keep=_keep,
+    differentiate=_differentiate,
+)
 
 
 def mix_factors_reference(

@@ -5,6 +5,7 @@ B batch, N positions, D embedding, H hidden, K links, M factors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,8 +27,8 @@ def forward(
     residual_input: bool,
     keep_values: bool,
     keep_weights: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what `genomix.nn.factors.mix_factors` says, V_1 to V_{M-1} and the link weights, empty if not kept."""
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Return what `genomix.nn.factors.mix_factors` says, V_1 to V_{M-1} and the link weights, if kept."""
     from genomix.nn.factors import kept
 
     kernel = mixing.choose_kernel(start)
@@ -54,8 +55,8 @@ def backward(
     link_mlps: LinkMlps,
     offsets: Tensor,
     lengths: Tensor,
-    kept_values: Tensor,
-    kept_weights: Tensor,
+    kept_values: Sequence[Tensor],
+    kept_weights: Sequence[Tensor],
     *,
     residual_input: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from genomix.nn import mixing_plain
+from genomix.nn.operators import empty_like, register
 
 
 def mix(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, *, residual: bool = False) -> Tensor:
@@ -55,35 +56,15 @@ def choose_kernel(values: Tensor) -> ModuleType:
     return mixing_plain
 
 
-@torch.library.custom_op("genomix::mix", mutates_args=())
-def _mix(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, residual: bool) -> Tensor:
+def _compute(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, residual: bool) -> Tensor:
     return choose_kernel(values).forward(link_weights.contiguous(), offsets, values.contiguous(), lengths, residual)
 
 
-@torch.library.custom_op("genomix::mix_backward", mutates_args=())
-def _mix_backward(
-    link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, grad_out: Tensor, residual: bool
+def _compute_back(
+    grad_out: Tensor, link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, residual: bool
 ) -> tuple[Tensor, Tensor]:
     tensors = (link_weights.contiguous(), offsets, values.contiguous(), lengths, grad_out.contiguous())
     return choose_kernel(values).backward(*tensors, residual)
-
-
-@_mix.register_fake
-def _(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, residual: bool) -> Tensor:  # noqa: ARG001
-    return torch.empty_like(values, memory_format=torch.contiguous_format)
-
-
-@_mix_backward.register_fake
-def _(
-    link_weights: Tensor,
-    offsets: Tensor,  # noqa: ARG001
-    values: Tensor,
-    lengths: Tensor,  # noqa: ARG001
-    grad_out: Tensor,  # noqa: ARG001
-    residual: bool,  # noqa: ARG001
-) -> tuple[Tensor, Tensor]:
-    whole = torch.contiguous_format
-    return torch.empty_like(link_weights, memory_format=whole), torch.empty_like(values, memory_format=whole)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001 (torch passes both)
@@ -92,11 +73,23 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: A
 
 
 def _differentiate(ctx: Any, grad_out: Tensor) -> tuple[Tensor, None, Tensor, None, None]:
-    grad_weights, grad_values = _mix_backward(*ctx.saved_tensors, grad_out, ctx.residual)
+    grad_weights, grad_values = _mix_backward(grad_out, *ctx.saved_tensors, ctx.residual)
     return grad_weights, None, grad_values, None, None
 
 
-_mix.register_autograd(_differentiate, setup_context=_keep)
+_ARGUMENTS = "Tensor link_weights, Tensor offsets, Tensor values, Tensor lengths, bool residual"
+_mix_backward = register(
+    f"mix_backward(Tensor grad_out, {_ARGUMENTS}) -> (Tensor, Tensor)",
+    _compute_back,
+    lambda _, link_weights, offsets, values, *__: (empty_like(link_weights), empty_like(values)),  # noqa: ARG005
+)
+_mix = register(
+    f"mix({_ARGUMENTS}) -> Tensor",
+    _compute,
+    lambda link_weights, offsets, values, *_: empty_like(values),  # noqa: ARG005
+    keep=_keep,
+    differentiate=_differentiate,
+)
 
 
 def mix_reference(

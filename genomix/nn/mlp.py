@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from genomix.nn import mlp_plain
+from genomix.nn.operators import empty_like, register
 
 
 class Mlp(nn.Sequential):
@@ -49,8 +50,7 @@ def _has_kernel(inputs: Tensor) -> bool:
     return mlp_cpu.serves(inputs)
 
 
-@torch.library.custom_op("genomix::mlp", mutates_args=())
-def _mlp(inputs: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
+def _compute(inputs: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
     inputs = inputs.contiguous()
     if _has_kernel(inputs):
         from genomix.nn import mlp_cpu
@@ -61,8 +61,7 @@ def _mlp(inputs: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2:
     return outputs
 
 
-@torch.library.custom_op("genomix::mlp_backward", mutates_args=())
-def _mlp_backward(
+def _compute_back(
     grad_outputs: Tensor, inputs: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     inputs, grad_outputs = inputs.contiguous(), grad_outputs.contiguous()
@@ -78,26 +77,6 @@ def _mlp_backward(
     return grad_inputs, grad_weight1, grad_bias1, grad_weight2, grad_bias2
 
 
-@_mlp.register_fake
-def _(inputs: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:  # noqa: ARG001
-    return inputs.new_empty(inputs.shape[0], weight2.shape[0])
-
-
-@_mlp_backward.register_fake
-def _(
-    grad_outputs: Tensor,  # noqa: ARG001
-    inputs: Tensor,
-    weight1: Tensor,
-    bias1: Tensor,
-    weight2: Tensor,
-    bias2: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    def like(tensor: Tensor) -> Tensor:
-        return torch.empty_like(tensor, memory_format=torch.contiguous_format)
-
-    return like(inputs), like(weight1), like(bias1), like(weight2), like(bias2)
-
-
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001 (torch passes both)
     ctx.save_for_backward(*inputs)
 
@@ -106,4 +85,16 @@ def _differentiate(ctx: Any, grad_outputs: Tensor) -> tuple[Tensor, ...]:
     return _mlp_backward(grad_outputs, *ctx.saved_tensors)
 
 
-_mlp.register_autograd(_differentiate, setup_context=_keep)
+_ARGUMENTS = "Tensor inputs, Tensor weight1, Tensor bias1, Tensor weight2, Tensor bias2"
+_mlp_backward = register(
+    f"mlp_backward(Tensor grad_outputs, {_ARGUMENTS}) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+    _compute_back,
+    lambda _, *tensors: tuple(empty_like(tensor) for tensor in tensors),
+)
+_mlp = register(
+    f"mlp({_ARGUMENTS}) -> Tensor",
+    _compute,
+    lambda inputs, weight1, bias1, weight2, bias2: inputs.new_empty(inputs.shape[0], weight2.shape[0]),  # noqa: ARG005
+    keep=_keep,
+    differentiate=_differentiate,
+)

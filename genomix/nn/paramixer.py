@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from genomix.nn.dropout import Dropout
 from genomix.nn.factors import LinkMlps, mix_factors
 from genomix.nn.mlp import Mlp
 from genomix.nn.protocols import Protocol, count_factors, link_offsets
@@ -56,7 +57,7 @@ class ParamixerLayer(nn.Module):
         self.link_mlps = nn.ModuleList(Mlp(dim, hidden_dim, num_links) for _ in offsets)
         self.register_buffer("offsets", torch.tensor(offsets, dtype=torch.int64), persistent=False)
         self.residual: Residual = residual
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.link_scale = link_scale
         self.recompute = recompute
         if normalise:
@@ -67,7 +68,7 @@ class ParamixerLayer(nn.Module):
         """Mix values (B, N, D) by factors made from inputs (B, N, D); rows behind lengths (B,) are not used.
 
         Returns:
-            (B, N, D); what rows behind a record's length hold is not defined.
+            (B, N, D); rows behind a record's length are zero if those of the values are.
         """
         start = self.value_mlp(values if self.norm is None else self.norm(values))
         weight1, bias1, weight2, bias2 = (torch.stack(weights) for weights in zip(*self._link_weights(), strict=True))
@@ -122,7 +123,7 @@ class Paramixer(nn.Module):
     ) -> None:
         super().__init__()
         offsets = link_offsets(protocol, count_factors(max_length))
-        self.dropout = nn.Dropout(input_dropout)
+        self.dropout = Dropout(input_dropout)
         self.norm = nn.LayerNorm(dim) if normalise else None
         self.output_norm = nn.LayerNorm(dim) if normalise else None
         self.layers = nn.ModuleList(
@@ -145,7 +146,7 @@ class Paramixer(nn.Module):
         values = self.dropout(embedded)
         for layer in self.layers:
             values = layer(values, inputs, lengths)
-        if self.output_norm is not None:
-            values = self.output_norm(values)
+        if self.output_norm is None:
+            return values
         inside = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
-        return values * inside.unsqueeze(-1)
+        return self.output_norm(values) * inside.unsqueeze(-1)

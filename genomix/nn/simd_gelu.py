@@ -6,13 +6,13 @@ this module is loaded, cost less than exp or erf.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.polynomial import Chebyshev, Polynomial
-from scipy.special import ndtr
 
 from genomix.nn.simd import LANES, VectorCode, vector_function
 
@@ -28,8 +28,13 @@ def _fit(function: Callable[[np.ndarray], np.ndarray], degree: int) -> list[floa
     return list(fitted.convert(kind=Polynomial, domain=[0, _CLAMP], window=[-1, 1]).coef[::-1])
 
 
-_TAIL = _fit(lambda x: ndtr(-x), 15)
-_TAIL_SLOPE = _fit(lambda x: ndtr(-x) - x * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi), 17)
+def _tail(x: np.ndarray) -> np.ndarray:
+    """Return Phi(-x)."""
+    return np.array([0.5 * math.erfc(value / math.sqrt(2)) for value in x])
+
+
+_TAIL = _fit(_tail, 15)
+_TAIL_SLOPE = _fit(lambda x: _tail(x) - x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi), 17)
 
 
 def _evaluate(code: VectorCode, coefficients: Sequence[float], arguments: Sequence[Any]) -> list[Any]:

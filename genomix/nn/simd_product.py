@@ -49,7 +49,7 @@ def _product(rows: int, vectors: int) -> Any:
 
 _WIDE = 4 if SUMS >= 24 else 2
 _ROWS_WIDE, _ROWS_TWO, _ROWS_ONE = SUMS // _WIDE, SUMS // 2, SUMS
-_wide, _wide_some, _wide_single = _product(_ROWS_WIDE, _WIDE), _product(3, _WIDE), _product(1, _WIDE)
+_wide, _wide_some, _wide_single = _product(_ROWS_WIDE, _WIDE), _product(2, _WIDE), _product(1, _WIDE)
 _two, _two_some, _two_single = _product(_ROWS_TWO, 2), _product(3, 2), _product(1, 2)
 _one, _one_some, _one_single = _product(_ROWS_ONE, 1), _product(6, 1), _product(1, 1)
 
@@ -97,9 +97,9 @@ def add_product(
                 if left >= _ROWS_WIDE:
                     _wide(at, a_row, a_depth, source, b_depth, begin, origin_row, target, c_row, depth)
                     i += _ROWS_WIDE
-                elif left >= 3:
+                elif left >= 2:
                     _wide_some(at, a_row, a_depth, source, b_depth, begin, origin_row, target, c_row, depth)
-                    i += 3
+                    i += 2
                 else:
                     _wide_single(at, a_row, a_depth, source, b_depth, begin, origin_row, target, c_row, depth)
                     i += 1

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-COMMANDS = ("train", "predict", "evaluate")
-HEAVY = ("torch", "sklearn", "numba", "pyarrow", "numpy")
+COMMANDS = ("train", "predict", "evaluate", "benchmark")
+HEAVY = ("torch", "sklearn", "numba", "pyarrow", "numpy", "matplotlib")
 
 
 def test_the_version(genomix):
