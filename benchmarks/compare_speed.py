@@ -5,8 +5,8 @@
 
 Both take turns in one run on one machine (genomix, opponent, genomix, ...), each in a process of its own with as many
 threads. The opponent runs as torch does by itself; with --tuned-opponent it has the settings of threads and allocator
-that genomix makes too. A ratio is the median of the rounds' ratios. Peak memory is that of
-processes that do nothing else. The bound is that of `roofline.py`, measured in the same run.
+that genomix makes too. Where a turn takes over 10 s there is one round. A ratio is the median of the rounds' ratios.
+Peak memory is that of processes that do nothing else. The bound is that of `roofline.py`, measured in the same run.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from typing import Any
 
 import roofline
 import torch
-from contenders import ATTENTION, GENOMIX, PUBLISHED, Sizes, contender, measure_memory
+from contenders import ATTENTION, GENOMIX, PUBLISHED, Contender, Sizes, contender, measure_memory
 from rich.console import Console
 from rich.table import Table
 
 from genomix.benchmark.machine import processor_name
 from genomix.benchmark.results import Phase
 from genomix.benchmark.sweep import PHASES
+from genomix.benchmark.timing import LONG_REPEAT_S
 from genomix.runtime import choose_device, keep_freed_memory, set_threads
 
 WIDTH = 110
@@ -38,7 +39,7 @@ SECONDS: dict[Phase, str] = {"training": "train_step_s", "inference": "inference
 MEMORY: dict[Phase, str] = {"training": "peak_memory_mib", "inference": "inference_peak_memory_mib"}
 
 
-def compare(sizes: Sizes, opponent: str, rounds: int) -> dict[str, Any]:
+def compare(sizes: Sizes, opponent: str, rounds: int, *, with_memory: bool = True) -> dict[str, Any]:
     """Measure both at one length.
 
     Returns:
@@ -50,7 +51,7 @@ def compare(sizes: Sizes, opponent: str, rounds: int) -> dict[str, Any]:
     figures: dict[str, dict[str, float]] = {}
     for name in (GENOMIX, opponent):
         figures[name] = {SECONDS[phase]: statistics.median(seconds[name, phase]) for phase in PHASES}
-        for phase in PHASES:
+        for phase in PHASES if with_memory else ():
             memory = measure_memory(name, sizes, phase)
             figures[name] |= {MEMORY[phase]: memory.peak_mib, "baseline_memory_mib": memory.baseline_mib}
     ratios = {
@@ -58,7 +59,7 @@ def compare(sizes: Sizes, opponent: str, rounds: int) -> dict[str, Any]:
             theirs / ours for ours, theirs in zip(seconds[GENOMIX, phase], seconds[opponent, phase], strict=True)
         )
         for phase in PHASES
-    } | {name: figures[opponent][name] / figures[GENOMIX][name] for name in MEMORY.values()}
+    } | {name: figures[opponent][name] / figures[GENOMIX][name] for name in MEMORY.values() if with_memory}
     return {
         **asdict(sizes),
         "processor": processor_name(sizes.device),
@@ -83,13 +84,24 @@ def _take_turns(sizes: Sizes, opponent: str, rounds: int) -> dict[tuple[str, Pha
     seconds: dict[tuple[str, Phase], list[float]] = {(name, phase): [] for name in names for phase in PHASES}
     with contender(GENOMIX, sizes) as ours, contender(opponent, sizes) as theirs:
         for phase in PHASES:
-            for number in range(rounds + 1):
-                for name, one in zip(names, (ours, theirs), strict=True):
-                    time.sleep(REST_S)
-                    took = one.take_turn(phase)
-                    if number:  # the first round warms up
-                        seconds[name, phase].append(took)
+            _take_turns_in(phase, {GENOMIX: ours, opponent: theirs}, rounds, seconds)
     return seconds
+
+
+def _take_turns_in(
+    phase: Phase, contenders: dict[str, Contender], rounds: int, seconds: dict[tuple[str, Phase], list[float]]
+) -> None:
+    for number in range(rounds + 1):
+        took: dict[str, float] = {}
+        for name, one in contenders.items():
+            time.sleep(REST_S)
+            took[name] = one.take_turn(phase)
+        is_long = max(took.values()) > LONG_REPEAT_S
+        if number or is_long:  # the first round warms up, unless one round is all there is time for
+            for name, value in took.items():
+                seconds[name, phase].append(value)
+        if is_long:
+            break
 
 
 def crossing_length(compared: Sequence[dict[str, Any]], figure: str) -> float | None:
@@ -125,13 +137,15 @@ def print_comparison(compared: dict[str, Any]) -> None:
         table.add_row(
             name, ours, theirs, f"{compared['ratios'][name]:.2f}", bound, f"{compared['fractions'][name]:.2f}"
         )
-    for name in (*MEMORY.values(), "baseline_memory_mib"):
+    measured = "baseline_memory_mib" in compared[opponent]
+    for name in (*MEMORY.values(), "baseline_memory_mib") if measured else ():
         ratio = f"{compared['ratios'][name]:.2f}" if name in compared["ratios"] else ""
         table.add_row(name, *(f"{compared[one][name]:,.0f} MiB" for one in (GENOMIX, opponent)), ratio)
-    ours, theirs = (
-        compared[one]["peak_memory_mib"] - compared[one]["baseline_memory_mib"] for one in (GENOMIX, opponent)
-    )
-    table.add_row("peak above baseline", f"{ours:,.0f} MiB", f"{theirs:,.0f} MiB", f"{theirs / ours:.2f}")
+    if measured:
+        ours, theirs = (
+            compared[one]["peak_memory_mib"] - compared[one]["baseline_memory_mib"] for one in (GENOMIX, opponent)
+        )
+        table.add_row("peak above baseline", f"{ours:,.0f} MiB", f"{theirs:,.0f} MiB", f"{theirs / ours:.2f}")
     Console(width=max(WIDTH, Console().width)).print(table)
 
 
@@ -148,6 +162,7 @@ def main() -> None:
         action="store_true",
         help="give the opponent genomix's settings of threads and allocator too",
     )
+    parser.add_argument("--no-memory", action="store_true", help="leave out the runs that measure the memory")
     parser.add_argument("--json", action="store_true", help="print one JSON object a length")
     options = parser.parse_args()
     lengths = [int(length) for length in options.lengths.split(",")]
@@ -166,7 +181,9 @@ def main() -> None:
     )
     compared: list[dict[str, Any]] = []
     for length in lengths:
-        compared.append(compare(replace(sizes, length=length), options.opponent, options.rounds))
+        compared.append(
+            compare(replace(sizes, length=length), options.opponent, options.rounds, with_memory=not options.no_memory)
+        )
         if options.json:
             print(json.dumps(compared[-1]), flush=True)
         else:

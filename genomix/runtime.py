@@ -110,6 +110,21 @@ def available_memory_bytes(device: str) -> int:
     return max(0, min([_meminfo_available(), *_control_group_rooms()]))
 
 
+def resident_memory_bytes(*, peak: bool = False) -> int:
+    """Return the memory this process holds now, or with `peak` the most it has ever held.
+
+    Where the system does not say what is held now (Linux does), that is the most as well.
+    """
+    name = "VmHWM:" if peak else "VmRSS:"
+    for line in _read_lines("/proc/self/status"):
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024
+    import resource  # what it says on Linux is at least what the parent held when it started this process
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
 def _control_group_rooms() -> Generator[int]:
     """Yield the bytes left in each control group this process is in, as a batch system or a container sets them."""
     for line in _read_lines("/proc/self/cgroup"):

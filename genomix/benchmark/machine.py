@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import platform
-import resource
-import sys
 from pathlib import Path
 
 import torch
+
+from genomix.runtime import resident_memory_bytes
 
 MIB = 1 << 20
 
@@ -20,7 +20,7 @@ def synchronize(device: str) -> None:
 
 def peak_memory_mib(device: str) -> float:
     """Return the most memory held until now: by this process, or on a GPU by its tensors, in MiB."""
-    return (torch.cuda.max_memory_allocated() if device == "cuda" else _peak_resident_bytes()) / MIB
+    return (torch.cuda.max_memory_allocated() if device == "cuda" else resident_memory_bytes(peak=True)) / MIB
 
 
 def processor_name(device: str) -> str:
@@ -36,15 +36,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(words in text for words in ("can't allocate", "not enough memory"))
     )
-
-
-def _peak_resident_bytes() -> int:
-    # What getrusage says on Linux is at least what the parent held when it started this process.
-    high_water = _proc_value("/proc/self/status", "VmHWM")
-    if high_water:
-        return int(high_water.split()[0]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _proc_value(path: str, name: str) -> str:

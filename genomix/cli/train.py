@@ -77,6 +77,12 @@ def train(
     ] = None,
     on_invalid: options.OnInvalid = "error",
     on_missing: options.OnMissing = "error",
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Decide everything and estimate the memory; print both, train nothing, write nothing."
+        ),
+    ] = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
     force: options.Force = False,
@@ -105,7 +111,8 @@ def train(
         training__baselines=baselines,
     )
     resolved = make_config(model, config, overrides)
-    options.check_directory(out, force=force)
+    if not dry_run:
+        options.check_directory(out, force=force)
     count = set_threads(threads)
     keep_freed_memory()
     chosen = choose_device(device)
@@ -121,6 +128,13 @@ def train(
         min_per_class=resolved.data.min_per_class,
         warn=options.warn,
     )
+
+    if dry_run:
+        from genomix.cli.dry_run import print_dry_run
+        from genomix.train import dry_run as rehearsal
+
+        print_dry_run(rehearsal.dry_run(resolved, records, chosen), chosen)
+        return
 
     from pathlib import Path
 

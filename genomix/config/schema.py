@@ -55,6 +55,7 @@ class ParamixerConfig(Section):
     normalise: bool = True
     input_dropout: Fraction = 0.0
     dropout: Fraction = 0.0
+    recompute: bool | None = None
 
 
 class HeadConfig(Section):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
-import torch
 from torch import nn
 
 from genomix.config import KmerConfig, NetworkConfig, ParamixerConfig
@@ -71,6 +69,7 @@ def _paramixer(config: ParamixerConfig, max_length: int) -> nn.Module:
         normalise=config.normalise,
         input_dropout=config.input_dropout,
         dropout=config.dropout,
+        recompute=bool(config.recompute),
     )
 
 
@@ -87,32 +86,6 @@ def is_position_bound(config: NetworkConfig | KmerConfig) -> bool:
     return isinstance(config, NetworkConfig) and (
         config.embedding.position == "learned" or config.pooling == "flatten" or config.padding == "token"
     )
-
-
-def measure_saved_bytes_per_base(classifier: nn.Module, length: int) -> float:
-    """Return the bytes that a training step keeps for its backward pass for every base, found by running one record.
-
-    Args:
-        classifier: The network, on any device.
-        length: Bases of the record to try; the longer, the nearer the figure to that of long records.
-    """
-    classifier = copy.deepcopy(classifier)  # running statistics would follow the record
-    saved: dict[int, int] = {}
-    weights = {parameter.data_ptr() for parameter in classifier.parameters()}
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            saved[storage.data_ptr()] = storage.nbytes()
-        kept.append(tensor)
-        return tensor
-
-    kept: list[torch.Tensor] = []
-    device = next(classifier.parameters()).device
-    tokens = torch.zeros(1, length, dtype=torch.uint8, device=device)
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        classifier(tokens, torch.tensor([length], device=device))
-    return sum(saved.values()) / length
 
 
 def _head_norm(name: str, features: int) -> list[nn.Module]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from genomix.nn import factors_plain
 from genomix.nn.mixing import mix_reference
-from genomix.nn.operators import empty_like, register
+from genomix.nn.operators import cast, empty_like, register
 
 
 class LinkMlps(NamedTuple):
@@ -48,7 +48,7 @@ def mix_factors(
     """Multiply all factors into the values, as equations 5 to 7 of the Paramixer paper say.
 
     V_0 = start; V_{m+1} = W_m V_m + V_m (or + start with `residual_input`), where row i of W_m holds f_m(inputs_i) at
-    the links of i. Under autocast all tensors are taken in its type.
+    the links of i. Under autocast all tensors are `cast`.
 
     Args:
         inputs: X, (B, N, D), floating point.
@@ -63,10 +63,7 @@ def mix_factors(
     Returns:
         (B, N, D); rows at and behind a record's length are zero.
     """
-    tensors = [inputs, start, *link_mlps]
-    if torch.is_autocast_enabled(inputs.device.type):
-        dtype = torch.get_autocast_dtype(inputs.device.type)
-        tensors = [tensor.to(dtype) for tensor in tensors]
+    tensors = cast(inputs, start, *link_mlps)
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     return _mix_factors(*tensors, offsets, lengths, residual_input, keep, keep and not recompute)[0]
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from genomix.nn import mixing_plain
-from genomix.nn.operators import empty_like, register
+from genomix.nn.operators import cast, empty_like, register
 
 
 def mix(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, *, residual: bool = False) -> Tensor:
@@ -24,7 +24,7 @@ def mix(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, 
     out[b, i] = sum_k link_weights[b, i, k] * values[b, (i + offsets[k]) mod length_b] (+ values[b, i] with `residual`).
 
     Where several links of a row fall on the same position their weights add up. Nothing of (B, N, K, D) is ever made;
-    work is done for real positions only. Under autocast both tensors are taken in its type.
+    work is done for real positions only. Under autocast both are `cast`.
 
     Args:
         link_weights: (B, N, K), floating point.
@@ -36,9 +36,7 @@ def mix(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, 
     Returns:
         (B, N, D); rows at and behind a record's length are zero.
     """
-    if torch.is_autocast_enabled(values.device.type):
-        dtype = torch.get_autocast_dtype(values.device.type)
-        link_weights, values = link_weights.to(dtype), values.to(dtype)
+    link_weights, values = cast(link_weights, values)
     return _mix(link_weights, offsets, values, lengths, residual)
 
 

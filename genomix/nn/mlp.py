@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from genomix.nn import mlp_plain
-from genomix.nn.operators import empty_like, register
+from genomix.nn.operators import cast, empty_like, register
 
 
 class Mlp(nn.Sequential):
@@ -34,12 +34,8 @@ class Mlp(nn.Sequential):
         return first.weight, first.bias, last.weight, last.bias  # pyright: ignore[reportReturnType]
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (the name is that of the class it extends)
-        """Map (..., D) to (..., K); under autocast in its type."""
-        tensors = [input.flatten(0, -2), *self.weights]
-        if torch.is_autocast_enabled(input.device.type):
-            dtype = torch.get_autocast_dtype(input.device.type)
-            tensors = [tensor.to(dtype) for tensor in tensors]
-        return _mlp(*tensors).unflatten(0, input.shape[:-1])
+        """Map (..., D) to (..., K); under autocast all tensors are `cast`."""
+        return _mlp(*cast(input.flatten(0, -2), *self.weights)).unflatten(0, input.shape[:-1])
 
 
 def _has_kernel(inputs: Tensor) -> bool:

@@ -6,9 +6,14 @@ B batch, N positions, D embedding.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+BLOCK_BASES = 1 << 17
+"""Bases of a batch that are computed at once."""
 
 
 class ConvStem(nn.Module):
@@ -30,6 +35,8 @@ class ConvStem(nn.Module):
         if any(width % 2 == 0 for width in widths):
             raise ValueError(f"the widths of convolutions must be odd, not {list(widths)}")
         first, *others = widths
+        self._margin_bp = first // 2
+        self._reach = sum(width // 2 for width in others)  # in positions behind the merger
         self.stride = stride
         self.first = nn.Conv1d(input_dim, base_dim, first, padding=first // 2)
         self.merge = nn.Conv1d(base_dim, dim, stride, stride)
@@ -44,17 +51,45 @@ class ConvStem(nn.Module):
     def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Turn (B, N, input_dim), of which lengths (B,) are real and the rest zero, into (B, ceil(N / stride), D).
 
-        Positions behind a record's `output_lengths` are zero.
+        Positions behind a record's `output_lengths` are zero. Long inputs are computed a block of bases after another,
+        each with the neighbours it sees, so that the channels of single bases are never all in memory at once; in
+        training they are then computed again on the way back.
         """
-        channels = self.activation(self.first(embedded.transpose(1, 2)))
-        channels = channels * _inside(lengths, channels.shape[2])
+        num_batch, num_bases, _ = embedded.shape
+        num_positions = -(-num_bases // self.stride)
+        block = max(1, BLOCK_BASES // (num_batch * self.stride))
+        if num_positions <= block:
+            return self._compute(embedded, lengths, 0, num_positions)
+        save_memory = torch.is_grad_enabled()
+        blocks: list[Tensor] = []
+        for first in range(0, num_positions, block):
+            last = min(first + block, num_positions)
+            if save_memory:
+                computed: Any = checkpoint(
+                    self._compute, embedded, lengths, first, last, use_reentrant=False, preserve_rng_state=False
+                )
+            else:
+                computed = self._compute(embedded, lengths, first, last)
+            blocks.append(computed)
+        return torch.cat(blocks, 1)
+
+    def _compute(self, embedded: Tensor, lengths: Tensor, first: int, last: int) -> Tensor:
+        """Return the positions first to last - 1 behind the stem, (B, last - first, D)."""
+        num_bases = embedded.shape[1]
+        before, behind = max(0, first - self._reach), last + self._reach
+        start, end = before * self.stride, min(behind * self.stride, num_bases)
+        left, right = min(self._margin_bp, start), min(self._margin_bp, num_bases - end)
+        channels = embedded[:, start - left : end + right].transpose(1, 2)
+        channels = self.activation(self.first(channels)[:, :, left : left + end - start])
+        channels = channels * _inside(lengths - start, channels.shape[2])
         channels = nn.functional.pad(channels, (0, -channels.shape[2] % self.stride))
         channels = self.activation(self.merge(channels))
-        inside = _inside(self.output_lengths(lengths), channels.shape[2])
+        inside = _inside(self.output_lengths(lengths) - before, channels.shape[2])
         channels = channels * inside
         for convolution in self.others:
             channels = channels + self.activation(convolution(channels)) * inside
-        return self.norm(channels.transpose(1, 2)) * inside.transpose(1, 2)
+        wanted = slice(first - before, last - before)
+        return self.norm(channels[:, :, wanted].transpose(1, 2)) * inside[:, :, wanted].transpose(1, 2)
 
 
 def _inside(lengths: Tensor, num_positions: int) -> Tensor:

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from genomix.config import Config
+from genomix.config import Config, NetworkConfig
+from genomix.data.dataset import TrainingSet
 from genomix.data.labels import LabelledRecords
 from genomix.data.splits import Splits, from_column, make_splits
 from genomix.errors import DataError
+from genomix.nn.build import padded_length
 
 
 def divide(records: LabelledRecords, config: Config) -> Splits:
@@ -39,3 +41,27 @@ def divide(records: LabelledRecords, config: Config) -> Splits:
     if not len(splits.val):
         raise DataError("no record to validate on: give more records, or a larger data.val_fraction")
     return splits
+
+
+def make_training_set(records: LabelledRecords, splits: Splits, config: Config) -> TrainingSet:
+    """Return the training records as a resolved configuration of a network says they are to be learnt from."""
+    model, training = config.model, config.training
+    if (
+        not isinstance(model, NetworkConfig)
+        or model.max_length is None
+        or training.batch_bases is None
+        or training.batch_records is None
+    ):
+        raise AssertionError("the configuration is not that of a network, or not resolved")
+    return TrainingSet(
+        store=records.store,
+        rows=records.indices[splits.train],
+        targets=records.targets[splits.train],
+        max_length=model.max_length,
+        batch_records=training.batch_records,
+        batch_bases=training.batch_bases,
+        reverse_complement=training.reverse_complement,
+        balanced=training.classes == "sampled",
+        seed=training.seed,
+        padded_length=padded_length(model),
+    )

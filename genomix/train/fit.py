@@ -3,23 +3,54 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from genomix.config import TrainingConfig
-from genomix.data.dataset import Batch, Group, TrainingSet
+from genomix.data.dataset import PlannedBatch, TrainingSet
 from genomix.errors import UsageError
 from genomix.metrics import HIGHER_IS_BETTER, score
 from genomix.nn.classifier import Classifier
 from genomix.nn.pooling import STATISTICS_RECORDS, PooledNorm
+from genomix.train.feed import feed
 from genomix.train.history import REPORTED, Epoch, Step
-from genomix.train.optimise import learning_rate_factor, make_optimizer, set_learning_rate
+from genomix.train.optimise import learning_rate_factor
+from genomix.train.step import Stepper
+
+LOG = logging.getLogger("genomix")
+
+
+class _Launched(NamedTuple):
+    """A step whose loss has not been looked at yet."""
+
+    number: int
+    loss: Tensor
+    num_records: int
+    num_bases: int
+    progress: float
+
+
+@dataclass
+class _Tally:
+    """What an epoch has come to so far."""
+
+    began: float = field(default_factory=time.monotonic)
+    loss: float = 0.0
+    num_records: int = 0
+    num_bases: int = 0
+    learning_rate: float = 0.0
+
+    @property
+    def bases_per_s(self) -> float:
+        return self.num_bases / (time.monotonic() - self.began)
 
 
 @dataclass
@@ -28,7 +59,7 @@ class Fit:
 
     Attributes:
         classifier: Trained in place; ends with the weights of the best epoch.
-        training_set: What to train on.
+        training_set: What to train on; its `batch_bases` is halved once if the GPU's memory does not suffice.
         config: Resolved training configuration.
         device: Where the classifier is.
         validate: Returns the probabilities (R, C) of the validation records by the module it is given.
@@ -54,20 +85,19 @@ class Fit:
         """Train until the epochs, the time or the patience are used up; return the history.
 
         Raises:
-            UsageError: If the loss stops being finite.
+            UsageError: If the loss stops being finite, or the memory does not suffice for half the batch either.
         """
-        self._optimizer = make_optimizer(self.classifier, self.config)
-        self._precision = _precision(self.config.precision, self.device)
-        self._scaler = torch.amp.GradScaler(self.device, enabled=self._precision is torch.float16)
-        self._loss = self._make_loss()
-        self._average = _average(self.classifier, self.config.ema_decay)
+        counts = np.bincount(self.training_set.targets, minlength=self.num_classes)
+        self._stepper = Stepper(self.classifier, self.config, self.device, counts)
         self._began = time.monotonic()
         self._step = 0
+        self._halved = False
         max_epochs = self.config.max_epochs or 1
         since_best = 0
         best: tuple[float, float] | None = None
         for epoch in range(1, max_epochs + 1):
-            loss, speed, learning_rate = self._train_epoch(epoch, max_epochs)
+            tally = self._train_epoch(epoch, max_epochs)
+            speed = tally.bases_per_s
             finished = epoch == max_epochs or self._time_progress() >= 1
             scores = {}
             is_best = False
@@ -85,10 +115,12 @@ class Fit:
                     since_best = -1
                 if is_best:
                     best = rank
-                    self._best_state = copy.deepcopy(self._judged().state_dict())
-                    self.on_best(self._judged())
+                    self._best_state = copy.deepcopy(self._stepper.judged.state_dict())
+                    self.on_best(self._stepper.judged)
             since_best += 1
-            row = Epoch(epoch, self._step, loss, scores, learning_rate, speed, time.monotonic() - self._began, is_best)
+            elapsed = time.monotonic() - self._began
+            mean_loss = tally.loss / tally.num_records
+            row = Epoch(epoch, self._step, mean_loss, scores, tally.learning_rate, speed, elapsed, is_best)
             self.history.append(row)
             self.on_epoch(row)
             if finished or (scores and since_best >= (self.config.patience or max_epochs)):
@@ -97,71 +129,83 @@ class Fit:
         self.classifier.eval()
         return self.history
 
-    def _train_epoch(self, epoch: int, max_epochs: int) -> tuple[float, float, float]:
+    def _train_epoch(self, epoch: int, max_epochs: int) -> _Tally:
         self.classifier.train()
         steps = self.training_set.plan(epoch)
-        total_loss, num_records, num_bases, learning_rate = 0.0, 0, 0, 0.0
-        began = time.monotonic()
-        for i, step in enumerate(steps):
+        tally = _Tally()
+        launched: deque[_Launched] = deque()
+        ahead = 0 if self.device == "cpu" else 1  # a GPU computes a step while the loss of the last one is looked at
+        for i in range(len(steps)):
             if i and self._time_progress() >= 1:
                 break
             progress = max((epoch - 1 + i / len(steps)) / max_epochs, min(1.0, self._time_progress()))
-            learning_rate = self.config.learning_rate * learning_rate_factor(
+            tally.learning_rate = self.config.learning_rate * learning_rate_factor(
                 progress, self.config.schedule, self.config.warmup_fraction
             )
-            set_learning_rate(self._optimizer, learning_rate)
-            batches = (self._to_device(self.training_set.load(batch)) for batch in step)
-            records = sum(len(batch) for batch in step)
-            try:
-                loss = self._train_step(batches, records, epoch)
-            except torch.OutOfMemoryError as error:
-                raise UsageError(
-                    f"out of memory on {self.device} in epoch {epoch}; use a smaller --batch-bases than "
-                    f"{self.training_set.batch_bases}, or a smaller --max-length"
-                ) from error
-            total_loss += loss * records
-            num_records += records
-            num_bases += sum(piece.end - piece.start for batch in step for piece, _ in batch)
-            elapsed = time.monotonic() - self._began
-            self.on_step(
-                Step(
-                    progress,
-                    epoch,
-                    loss,
-                    num_bases / (time.monotonic() - began),
-                    elapsed * (1 - progress) / max(progress, 1e-6),
-                )
-            )
-        return total_loss / num_records, num_bases / (time.monotonic() - began), learning_rate
+            loss = self._try_step(steps[i], tally.learning_rate)
+            if loss is None:
+                steps = self._halve_batches(epoch)
+                loss = self._try_step(steps[i], tally.learning_rate)
+            if loss is None:
+                raise self._out_of_memory(epoch)
+            self._step += 1
+            pieces = [piece for batch in steps[i] for piece, _ in batch]
+            num_bases = sum(piece.end - piece.start for piece in pieces)
+            launched.append(_Launched(self._step, loss, len(pieces), num_bases, progress))
+            if len(launched) > ahead:
+                self._settle(launched.popleft(), epoch, tally)
+        for step in launched:
+            self._settle(step, epoch, tally)
+        return tally
 
-    def _train_step(self, batches: Iterator[Batch], records: int, epoch: int) -> float:
-        losses: list[Tensor] = []
-        for batch in batches:
-            with torch.autocast(self.device, self._precision, enabled=self._precision is not torch.float32):
-                logits = self._logits(batch)
-            loss = self._loss(logits.float(), batch.targets) / records
-            self._scaler.scale(loss).backward()
-            losses.append(loss.detach())
-        total = float(torch.stack(losses).sum())
-        if not np.isfinite(total):
+    def _settle(self, step: _Launched, epoch: int, tally: _Tally) -> None:
+        """Look at the loss of a step, count it, and report it."""
+        loss = float(step.loss)
+        if not np.isfinite(loss):
             raise UsageError(
-                f"training stopped: the loss is {total} in epoch {epoch}, after {self._step} steps; "
+                f"training stopped: the loss is {loss} in epoch {epoch}, after {step.number - 1} steps; "
                 "use a smaller --learning-rate, or a smaller model.encoder.link_scale"
             )
-        self._scaler.unscale_(self._optimizer)
-        nn.utils.clip_grad_norm_(self.classifier.parameters(), self.config.clip_norm)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        self._optimizer.zero_grad(set_to_none=True)
-        if self._average is not None:
-            self._average.update_parameters(self.classifier)
-        self._step += 1
-        return total
+        tally.loss += loss * step.num_records
+        tally.num_records += step.num_records
+        tally.num_bases += step.num_bases
+        elapsed = time.monotonic() - self._began
+        left = elapsed * (1 - step.progress) / max(step.progress, 1e-6)
+        self.on_step(Step(step.progress, epoch, loss, tally.bases_per_s, left))
 
-    def _logits(self, batch: Batch) -> Tensor:
-        if isinstance(self.classifier, Classifier):
-            return self.classifier.forward_groups(batch.groups)
-        return torch.cat([self.classifier(tokens, lengths) for tokens, lengths in batch.groups])
+    def _try_step(self, batches: list[PlannedBatch], learning_rate: float) -> Tensor | None:
+        """Make a step; None if the memory of the GPU did not suffice, with no gradient left over."""
+        num_records = sum(len(batch) for batch in batches)
+        try:
+            return self._stepper.run(feed(self.training_set, batches, self.device), num_records, learning_rate)
+        except torch.OutOfMemoryError:
+            pass  # what the step held is only free once this block is left
+        self._stepper.forget()
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _halve_batches(self, epoch: int) -> list[list[PlannedBatch]]:
+        """Compute half as much at once from now on, in as many more batches a step, and plan the epoch anew."""
+        if self._halved:
+            raise self._out_of_memory(epoch)
+        self._halved = True
+        half = self.training_set.batch_bases // 2
+        LOG.warning(
+            "out of memory on %s: from now on %d bp are computed at once instead of %d, and the gradients of more "
+            "batches added up for a step of as many records",
+            self.device,
+            half,
+            self.training_set.batch_bases,
+        )
+        self.training_set = replace(self.training_set, batch_bases=half)
+        return self.training_set.plan(epoch)
+
+    def _out_of_memory(self, epoch: int) -> UsageError:
+        return UsageError(
+            f"out of memory on {self.device} in epoch {epoch}; use a smaller --batch-bases than "
+            f"{self.training_set.batch_bases}, or a smaller --max-length"
+        )
 
     @torch.no_grad()
     def _refresh_statistics(self, epoch: int) -> None:
@@ -169,22 +213,21 @@ class Fit:
 
         While the weights move, a running mean lags behind by more than the deviation it is divided by.
         """
-        module = self._judged().eval()
+        module = self._stepper.judged.eval()
         norms = [part for part in module.modules() if isinstance(part, PooledNorm)]
         if not isinstance(module, Classifier) or not norms or len(self.training_set.rows) < PooledNorm.FEWEST:
             return
         pooled: list[Tensor] = []
         for step in self.training_set.plan(epoch):
-            for batch in step:
-                groups = self._to_device(self.training_set.load(batch)).groups
-                pooled += [module.pool(tokens, lengths) for tokens, lengths in groups]
+            for batch in feed(self.training_set, step, self.device):
+                pooled += [module.pool(tokens, lengths) for tokens, lengths in batch.groups]
             if sum(len(part) for part in pooled) >= STATISTICS_RECORDS:
                 break
         for norm in norms:
             norm.take_statistics(torch.cat(pooled))
 
     def _scores(self) -> dict[str, float]:
-        probabilities = self.validate(self._judged())
+        probabilities = self.validate(self._stepper.judged)
         if not np.isfinite(probabilities).all():
             raise UsageError(
                 "training stopped: a validation record has a score that is not finite; "
@@ -198,41 +241,6 @@ class Fit:
         value = value if HIGHER_IS_BETTER[self.config.metric] else -value
         return value, -scores["log_loss"]
 
-    def _judged(self) -> nn.Module:
-        return self.classifier if self._average is None else self._average.module
-
-    def _make_loss(self) -> nn.CrossEntropyLoss:
-        weight = None
-        if self.config.classes == "weighted":
-            counts = np.bincount(self.training_set.targets, minlength=self.num_classes)
-            weight = torch.tensor(counts.sum() / np.maximum(counts, 1) / len(counts), dtype=torch.float32)
-            weight = weight.to(self.device)
-        return nn.CrossEntropyLoss(weight, reduction="sum", label_smoothing=self.config.label_smoothing)
-
     def _time_progress(self) -> float:
         limit = self.config.max_time_s
         return 0.0 if limit is None else (time.monotonic() - self._began) / limit
-
-    def _to_device(self, batch: Batch) -> Batch:
-        if self.device == "cpu":
-            return batch
-        groups = [Group(*(self._moved(tensor) for tensor in group)) for group in batch.groups]
-        return Batch(groups, self._moved(batch.targets))
-
-    def _moved(self, tensor: Tensor) -> Tensor:
-        pinned = tensor.pin_memory() if self.device == "cuda" else tensor
-        return pinned.to(self.device, non_blocking=self.device == "cuda")
-
-
-def _precision(name: str, device: str) -> torch.dtype:
-    if name == "auto":
-        return torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
-
-
-def _average(classifier: nn.Module, decay: float) -> Any:
-    if not decay:
-        return None
-    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
-    return AveragedModel(classifier, multi_avg_fn=get_ema_multi_avg_fn(decay))

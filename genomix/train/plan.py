@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from torch import nn
 
-from genomix.config import Config, KmerConfig
+from genomix.config import Config, KmerConfig, NetworkConfig
 from genomix.errors import UsageError
-from genomix.nn.build import build_classifier, is_position_bound, measure_saved_bytes_per_base
+from genomix.nn.build import build_classifier, is_position_bound
 from genomix.nn.pooling import STATISTICS_RECORDS
 from genomix.runtime import available_memory_bytes
+from genomix.train.memory import measure_step_memory
 
 LONGEST_CROP = 2048
-TRIED_LENGTH = 4096
-MEMORY_SHARE = 0.4
+MEMORY_SHARE = 0.6
+"""Of the free memory, what training steps may need; the rest is for scoring and for what an estimate misses."""
 BASES_A_STEP = 1 << 15
 FEWEST_RECORDS, MOST_RECORDS = 16, 128
 TARGET_STEPS = 12_000
@@ -56,18 +56,7 @@ def resolve(
         training.batch_records = int(np.clip(BASES_A_STEP // longest, FEWEST_RECORDS, MOST_RECORDS))
         said.append(f"training.batch_records: {training.batch_records} records a step")
     if training.batch_bases is None:
-        wanted = training.batch_records * longest
-        room = _bases_that_fit(build_classifier(model, num_classes).to(device), longest, device)
-        if room < longest:
-            raise UsageError(
-                f"not enough memory to train on {longest} bp at once (room for about {room}); "
-                "use a smaller --max-length, or more memory"
-            )
-        training.batch_bases = min(wanted, room)
-        if room < wanted:
-            said.append(
-                f"training.batch_bases: {training.batch_bases}, less than wanted ({wanted}), for want of memory"
-            )
+        _fit_into_memory(config, model, longest, num_classes, device, said)
     if training.max_epochs is None:
         steps = max(1, math.ceil(len(lengths) / training.batch_records))
         training.max_epochs = int(np.clip(round(TARGET_STEPS / steps), FEWEST_EPOCHS, MOST_EPOCHS))
@@ -97,7 +86,27 @@ def _describe(lengths: np.ndarray) -> str:
     return f"{lengths.min()} to {lengths.max()} bp, median {int(np.median(lengths))}"
 
 
-def _bases_that_fit(classifier: nn.Module, longest: int, device: str) -> int:
-    tried = min(longest, TRIED_LENGTH) if getattr(classifier, "padded_length", None) is None else longest
-    per_base = measure_saved_bytes_per_base(classifier.train(), tried)
-    return int(MEMORY_SHARE * available_memory_bytes(device) / per_base)
+def _fit_into_memory(
+    config: Config, model: NetworkConfig, longest: int, num_classes: int, device: str, said: list[str]
+) -> None:
+    training = config.training
+    wanted = (training.batch_records or 1) * longest
+    room = _find_room(config, model, longest, num_classes, device)
+    if room < longest and model.encoder.recompute is None:
+        model.encoder.recompute = True
+        said.append("model.encoder.recompute: true, link weights are made again on the way back, for want of memory")
+        room = _find_room(config, model, longest, num_classes, device)
+    if room < longest:
+        raise UsageError(
+            f"not enough memory to train on {longest} bp at once (room for about {room}); "
+            "use a smaller --max-length, or more memory"
+        )
+    training.batch_bases = min(wanted, room)
+    if room < wanted:
+        said.append(f"training.batch_bases: {training.batch_bases}, less than wanted ({wanted}), for want of memory")
+
+
+def _find_room(config: Config, model: NetworkConfig, longest: int, num_classes: int, device: str) -> int:
+    need = measure_step_memory(build_classifier(model, num_classes).to(device), config.training, longest, device)
+    room = MEMORY_SHARE * available_memory_bytes(device) - need.fixed_bytes
+    return max(0, int(room / max(need.bytes_per_base, 1)))

@@ -15,15 +15,14 @@ from torch import nn
 from genomix import checkpoint
 from genomix.checkpoint import Lengths, Meta, Model
 from genomix.config import Config, KmerConfig, make_config, to_yaml
-from genomix.data.dataset import TrainingSet
 from genomix.data.labels import LabelledRecords
 from genomix.data.predictions import PredictionWriter
 from genomix.data.splits import Splits, write_splits
 from genomix.metrics import Metrics, compute_metrics
-from genomix.nn.build import build_classifier, padded_length
+from genomix.nn.build import build_classifier
 from genomix.runtime import new_directory, seed_everything, write_text
 from genomix.scoring import StoredRecord, make_scorer, stack_probabilities
-from genomix.train.division import divide
+from genomix.train.division import divide, make_training_set
 from genomix.train.fit import Fit
 from genomix.train.history import Epoch, Step, describe, to_csv
 from genomix.train.kmer import fit_kmer
@@ -167,25 +166,6 @@ class Training:
     def _fit_network(self, model: Model, splits: Splits) -> list[Epoch]:
         records, config = self.records, model.config
         training = config.training
-        if (
-            config.model.kind != "network"
-            or config.model.max_length is None
-            or training.batch_bases is None
-            or training.batch_records is None
-        ):
-            raise AssertionError("the configuration is not resolved")
-        training_set = TrainingSet(
-            store=records.store,
-            rows=records.indices[splits.train],
-            targets=records.targets[splits.train],
-            max_length=config.model.max_length,
-            batch_records=training.batch_records,
-            batch_bases=training.batch_bases,
-            reverse_complement=training.reverse_complement,
-            balanced=training.classes == "sampled",
-            seed=training.seed,
-            padded_length=padded_length(config.model),
-        )
         rows: list[Epoch] = []
 
         def validate(module: nn.Module) -> np.ndarray:
@@ -208,7 +188,7 @@ class Training:
 
         return Fit(
             classifier=model.classifier,
-            training_set=training_set,
+            training_set=make_training_set(records, splits, config),
             config=training,
             device=self.device,
             validate=validate,

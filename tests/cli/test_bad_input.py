@@ -787,6 +787,33 @@ def test_bad_input_is_explained_and_leaves_no_trace(genomix, workplace, case):
     assert fingerprint(workplace) == before
 
 
+BEFORE_TRAINING = [case for case in CASES if case.command.startswith("train") and case.code != CANNOT_WRITE]
+
+
+@pytest.mark.parametrize("case", BEFORE_TRAINING, ids=[case.wrong for case in BEFORE_TRAINING])
+def test_a_dry_run_says_what_the_training_would(genomix, workplace, case):
+    lay_out(workplace, case.files)
+    before = fingerprint(workplace)
+    done = genomix(*shlex.split(case.command), "--dry-run", directory=workplace)
+    assert done.code == case.code, done.stderr
+    check_message(done.stderr, case.says)
+    assert done.stdout == ""
+    assert fingerprint(workplace) == before
+
+
+OCCUPIED = [case for case in BAD_OUTPUTS if case.command.startswith("train")]
+
+
+@pytest.mark.parametrize("case", OCCUPIED, ids=[case.wrong for case in OCCUPIED])
+def test_a_dry_run_needs_no_place_to_write(genomix, workplace, case):
+    lay_out(workplace, case.files)
+    before = fingerprint(workplace)
+    done = genomix(*shlex.split(case.command), "--dry-run", "-m", "kmer", "-t", 1, directory=workplace)
+    assert done.code == 0, done.stderr
+    assert "nothing to estimate" in done.stdout
+    assert fingerprint(workplace) == before
+
+
 def check_message(stderr: str, says: list[str]) -> None:
     assert "Traceback" not in stderr
     message = stderr[stderr.index("genomix: error: ") :] if "genomix: error: " in stderr else stderr

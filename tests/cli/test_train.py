@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -212,6 +213,80 @@ class TestManners:
         assert (
             load_file(tmp_path / "run" / "model.safetensors").keys() == load_file(kmer_run / "model.safetensors").keys()
         )
+
+
+@pytest.fixture(scope="module")
+def rehearsed(genomix, data, run):
+    """What a dry run prints beside the run directory that the training itself has made, which it must not touch."""
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in run.rglob("*")}
+    done = genomix("train", data.fasta, data.table, "-o", run, "--max-epochs", 2, *TINY, "--dry-run")
+    assert done.code == 0, done.stderr
+    assert done.stderr == ""
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in run.rglob("*")} == before
+    return done.stdout
+
+
+def facts_of(stdout):
+    return dict(line.split(": ", 1) for line in stdout.splitlines() if not line.startswith("decided "))
+
+
+class TestDryRun:
+    def test_it_decides_what_the_training_does(self, rehearsed, run):
+        log = (run / "train.log").read_text().splitlines()
+        said = [line.split(" INFO ")[1] for line in log if "INFO decided " in line]
+        assert said
+        assert [line for line in rehearsed.splitlines() if line.startswith("decided ")] == said
+
+    def test_it_counts_what_the_training_does(self, rehearsed, run):
+        facts = facts_of(rehearsed)
+        splits = [row["split"] for row in rows_of((run / "splits.tsv").read_text())]
+        assert facts["records"] == ", ".join(f"{splits.count(part)} {part}" for part in ("train", "val", "test"))
+        assert facts["network"] == f"{json.loads((run / 'meta.json').read_text())['num_parameters']} parameters"
+        last = rows_of((run / "history.csv").read_text(), ",")[-1]
+        assert facts["steps"] == f"{int(last['step']) // int(last['epoch'])} an epoch, at most 2 epochs"
+        assert facts["batch"].startswith(f"at most {splits.count('train') * 64} bp at once, ")
+
+    def test_it_says_what_it_finds_in_this_order(self, rehearsed):
+        assert list(facts_of(rehearsed)) == ["records", "network", "steps", "batch", "memory", "available"]
+
+    def test_the_memory_is_the_sum_of_its_parts(self, rehearsed):
+        facts = facts_of(rehearsed)
+        pattern = r"(\d+) MiB at most on cpu \(process (\d+), batch (\d+), optimiser (\d+)\)"
+        total, *parts = map(int, re.fullmatch(pattern, facts["memory"]).groups())
+        assert total == pytest.approx(sum(parts), abs=2)
+        assert parts[0] > 50
+        assert int(facts["available"].removesuffix(" MiB")) > 0
+
+    def test_small_batches_are_those_of_the_training(self, genomix, train, data, tmp_path):
+        options = ("--batch-records", 4, "--batch-bases", 150, "--max-epochs", 1, *TINY, "--no-baselines")
+        done = genomix("train", data.fasta, data.table, *options, "--dry-run", directory=tmp_path)
+        assert not any(tmp_path.iterdir())
+        facts = facts_of(done.stdout)
+        out, _ = train(data.fasta, data.table, options=options)
+        (row,) = rows_of((out / "history.csv").read_text(), ",")
+        assert facts["steps"] == f"{row['step']} an epoch, at most 1 epochs"
+        assert int(row["step"]) > 1
+        assert facts["batch"].startswith("at most 128 bp at once, ")
+
+    def test_a_kmer_model_has_nothing_to_estimate(self, genomix, data, tmp_path):
+        done = genomix("train", data.fasta, data.table, *QUICK, "--dry-run", directory=tmp_path)
+        assert done.code == 0, done.stderr
+        assert not any(tmp_path.iterdir())
+        facts = facts_of(done.stdout)
+        assert list(facts) == ["records", "memory"]
+        assert facts["memory"] == "this model is not trained in steps; nothing to estimate"
+
+    def test_a_fresh_process_prints_the_same_and_writes_nothing(self, genomix_apart, data, rehearsed, tmp_path):
+        options = ("--max-epochs", 2, *TINY, "--dry-run")
+        done = genomix_apart("train", data.fasta, data.table, *options, directory=tmp_path)
+        assert done.code == 0, done.stderr
+        assert done.stderr == ""
+        assert not any(tmp_path.iterdir())
+        fixed, found = (
+            [line for line in text.splitlines() if not line.startswith(("batch", "memory", "available"))]
+            for text in (rehearsed, done.stdout)
+        )
+        assert found == fixed
 
 
 def test_interrupted_training_leaves_the_best_model_so_far(genomix, environment, data, tmp_path):

@@ -11,7 +11,7 @@ from genomix.checkpoint import load_weights, save_weights
 from genomix.config import make_config
 from genomix.errors import UsageError
 from genomix.nn import build
-from genomix.nn.build import build_classifier, is_position_bound, measure_saved_bytes_per_base
+from genomix.nn.build import build_classifier, is_position_bound
 
 LENGTHS = [1, 2, 3, 7, 17, 64, 100, 257]
 MOST = max(LENGTHS)
@@ -242,23 +242,6 @@ def test_every_preset_is_a_network(preset):
     network = build_classifier(make_config(preset, overrides=overrides).model, 4).eval()
     assert isinstance(network, nn.Module)
     assert network(*make_batch([64, 10])).shape == (2, 4)
-
-
-def test_memory_of_a_training_step_is_measured_per_base():
-    network = make()
-    short, long = (measure_saved_bytes_per_base(network, length) for length in (128, 256))
-    floats_of_the_embedding = 4 * 4
-    assert short > floats_of_the_embedding
-    assert long == pytest.approx(short, rel=0.2)
-
-
-@pytest.mark.parametrize("norm", ["none", "layer", "batch"])
-def test_measuring_memory_leaves_the_network_as_it_was(norm):
-    network = make(**{"model.head.norm": norm}).train()
-    before = copy.deepcopy(network.state_dict())
-    measure_saved_bytes_per_base(network, 64)
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(tensor, before[name]), name
 
 
 def test_tokens_mean_the_same_to_the_readers_and_to_the_networks():

@@ -77,11 +77,24 @@ def test_operator_is_registered_as_torch_wants_it(dim):
     torch.library.opcheck(torch.ops.genomix.mlp.default, (inputs, *mlp.weights))
 
 
-def test_autocast_computes_in_its_type():
+def test_autocast_on_a_cpu_stays_in_single_precision():
     mlp = Mlp(16, 8, 16)
     inputs = torch.randn(5, 16, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
         out = mlp(inputs)
-    assert out.dtype == torch.bfloat16
-    out.float().sum().backward()
+    assert out.dtype == torch.float32
+    out.sum().backward()
     assert inputs.grad.dtype == mlp[0].weight.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("dim", [16, 5], ids=["kernel", "plain torch"])
+def test_nothing_inside_is_computed_in_another_type_under_autocast(dim):
+    mlp = Mlp(dim, 8, 16)
+    inputs = torch.randn(5, dim, requires_grad=True)
+    expected = mlp(inputs)
+    expected_gradients = torch.autograd.grad(expected.sum(), [inputs, *mlp.parameters()])
+    with torch.autocast("cpu", torch.bfloat16):
+        out = mlp(inputs)
+        gradients = torch.autograd.grad(out.sum(), [inputs, *mlp.parameters()])
+    assert torch.equal(out, expected)
+    assert all(torch.equal(one, other) for one, other in zip(gradients, expected_gradients, strict=True))

@@ -113,6 +113,39 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(network(x, lengths), network(x, lengths))
 
 
+@pytest.mark.parametrize("dim", [5, 64], ids=["plain", "kernel"])
+@pytest.mark.parametrize("residual", ["step", "input"])
+@pytest.mark.parametrize("normed", [False, True], ids=["paper", "normalised"])
+def test_link_weights_made_again_change_nothing(dim, residual, normed):
+    lengths = torch.tensor([200, 1, 63])
+    x = torch.randn(3, 200, dim, generator=torch.Generator().manual_seed(1))
+    outcomes = []
+    for recompute in (False, True):
+        network = randomise(
+            Paramixer(
+                dim, 6, 2, "chord", 200, residual=residual, normalise=normed, link_scale=0.3, recompute=recompute
+            ),
+            scale=0.1,
+        )
+        inputs = x.clone().requires_grad_()
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, kept=sizes: kept.append(t.numel()) or t, lambda t: t):
+            out = network(inputs, lengths)
+        gradients = torch.autograd.grad(out, [inputs, *network.parameters()], torch.cos(out.detach()))
+        outcomes.append((out, gradients, sum(sizes)))
+    (kept, kept_gradients, kept_size), (made, made_gradients, made_size) = outcomes
+    torch.testing.assert_close(made, kept)
+    torch.testing.assert_close(made_gradients, kept_gradients)
+    assert kept_size - made_size == 2 * 3 * 200 * 8 * 9  # layers, records, positions, factors, links
+
+
+@pytest.mark.parametrize("recompute", [None, False, True])
+def test_the_configuration_says_whether_link_weights_are_made_again(recompute):
+    config = make_config(overrides={"model.max_length": 16, "model.encoder.recompute": recompute}).model
+    (layer,) = build_classifier(config, 2).encoder.layers
+    assert layer.recompute is bool(recompute)
+
+
 def paper(max_length=None, num_classes=2):
     overrides = {} if max_length is None else {"model.max_length": max_length}
     return build_classifier(make_config("paramixer-paper", overrides=overrides).model, num_classes).eval()

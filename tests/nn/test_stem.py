@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import gelu, layer_norm, pad
 
+from genomix.nn import stem as stem_module
 from genomix.nn.stem import ConvStem
 
 LENGTHS = [1, 2, 3, 4, 5, 8, 11, 16, 19]
@@ -71,3 +72,25 @@ def test_padding_behind_the_batch_changes_nothing(stride):
 def test_even_widths_are_an_error():
     with pytest.raises(ValueError, match="odd"):
         ConvStem(3, 5, 4, [9, 4], 1)
+
+
+@STRIDES
+@WIDTHS
+@pytest.mark.parametrize("block_bases", [1, 40, 95])
+def test_blocks_give_the_values_and_gradients_of_the_whole(stride, widths, block_bases, monkeypatch):
+    torch.manual_seed(0)
+    stem = ConvStem(3, 4, 6, widths, stride).double()
+    batch, lengths = make_batch()
+    batch.requires_grad_()
+    parameters = [batch, *stem.parameters()]
+
+    def run():
+        out = stem(batch, lengths)
+        with torch.no_grad():
+            torch.testing.assert_close(stem(batch, lengths), out)
+        return [out.detach(), *torch.autograd.grad(out.square().sum(), parameters, allow_unused=True)]
+
+    whole = run()
+    monkeypatch.setattr(stem_module, "BLOCK_BASES", block_bases)
+    for one, other in zip(run(), whole, strict=True):
+        torch.testing.assert_close(one, other)

@@ -12,6 +12,7 @@ from genomix.config import TrainingConfig
 from genomix.data.dataset import TrainingSet
 from genomix.data.store import build_store
 from genomix.errors import UsageError
+from genomix.train import fit as fitting
 from genomix.train.fit import Fit
 
 NUM_RECORDS = 24
@@ -30,6 +31,22 @@ class Composition(nn.Module):
         return self.head(nn.functional.pad(counts, (0, 1)))
 
 
+class Greedy(Composition):
+    """Runs out of memory in training when it is given more bases than that at once, or in the n-th turn."""
+
+    def __init__(self, limit=10**9, fails_in=()):
+        super().__init__()
+        self.limit = limit
+        self.fails_in = fails_in
+        self.turns = 0
+
+    def forward(self, tokens, lengths):
+        self.turns += self.training
+        if self.training and (tokens.numel() > self.limit or self.turns in self.fails_in):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().forward(tokens, lengths)
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     directory = tmp_path_factory.mktemp("fit")
@@ -44,7 +61,7 @@ def store(tmp_path_factory):
 def make_fit(store):
     """Prepare a training; every fourth record is of class 1, and all are validated on unless told otherwise."""
 
-    def make_fit(validate=None, batch_records=24, batch_bases=10**6, seed=0, **changes):
+    def make_fit(make=Composition, validate=None, batch_records=24, batch_bases=10**6, seed=0, **changes):
         torch.manual_seed(0)
         targets = (np.arange(NUM_RECORDS) % 4 == 0).astype(np.int64)
         training_set = TrainingSet(
@@ -59,7 +76,7 @@ def make_fit(store):
             seed=seed,
         )
         return Fit(
-            classifier=Composition(),
+            classifier=make(),
             training_set=training_set,
             config=TrainingConfig(**(PLAIN | {"max_epochs": 4} | changes)),
             device="cpu",
@@ -180,19 +197,6 @@ def test_the_learning_rate_follows_the_schedule(make_fit):
     assert rates[-1] < 0.05 * PLAIN["learning_rate"]
 
 
-def test_weighted_classes_count_alike_in_the_loss(make_fit):
-    """At equal logits each record costs log 2; a weight of R / (C * R_c) makes the sum over each class the same."""
-    fit = make_fit(classes="weighted")
-    loss = fit._make_loss()
-    assert loss.weight.tolist() == pytest.approx([24 / (2 * 18), 24 / (2 * 6)])
-    counts = torch.bincount(torch.from_numpy(fit.training_set.targets))
-    assert (loss.weight * counts).tolist() == pytest.approx([12, 12])
-
-
-def test_natural_classes_are_not_weighted(make_fit):
-    assert make_fit(classes="natural")._make_loss().weight is None
-
-
 def test_weights_raise_the_probability_of_the_rare_class(make_fit):
     natural, weighted = (make_fit(classes=classes, max_epochs=20) for classes in ("natural", "weighted"))
     rare = []
@@ -222,7 +226,113 @@ def test_each_step_is_reported(make_fit):
     assert steps[-1].epoch == 3
 
 
+def test_a_gpu_computes_a_step_while_the_loss_of_the_last_is_looked_at(make_fit, monkeypatch):
+    """With a device that computes here what it is sent, and is a GPU by its name only."""
+    events = []
+
+    class Here(fitting.Stepper):
+        def __init__(self, classifier, config, device, class_counts):
+            super().__init__(classifier, config, "cpu", class_counts)
+
+        def run(self, *arguments):
+            events.append("launched")
+            return super().run(*arguments)
+
+    here, elsewhere = (make_fit(max_epochs=2, batch_records=8) for _ in range(2))
+    here.run()
+    steps, feed = [], fitting.feed
+    monkeypatch.setattr(fitting, "Stepper", Here)
+    monkeypatch.setattr(fitting, "feed", lambda training_set, batches, _: feed(training_set, batches, "cpu"))
+    elsewhere.device = "mps"
+    elsewhere.on_step = lambda step: (events.append("seen"), steps.append(step))
+    elsewhere.run()
+    assert events == ["launched", "launched", "seen", "launched", "seen", "seen"] * 2
+    assert [step.epoch for step in steps] == [1, 1, 1, 2, 2, 2]
+    assert [step.progress for step in steps] == pytest.approx([0, 1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6])
+    assert [row.train_loss for row in elsewhere.history] == [row.train_loss for row in here.history]
+    assert torch.equal(weights(elsewhere), weights(here))
+
+
 def test_the_classifier_is_left_ready_to_predict(make_fit):
     fit = make_fit()
     fit.run()
     assert not fit.classifier.training
+
+
+class TestOutOfMemory:
+    """Records of 40 bp, 12 in a step."""
+
+    @pytest.fixture
+    def tries(self, monkeypatch):
+        """The rows of each step that is tried, with the most bases that are computed at once."""
+        tries = []
+        feed = fitting.feed
+
+        def note(training_set, batches, device):
+            sizes = [sum(piece.end - piece.start for piece, _ in batch) for batch in batches]
+            tries.append(([piece.row for batch in batches for piece, _ in batch], max(sizes)))
+            return feed(training_set, batches, device)
+
+        monkeypatch.setattr(fitting, "feed", note)
+        return tries
+
+    @pytest.mark.parametrize(
+        ("greed", "batch_bases", "failed"),
+        [
+            ({"limit": 300}, 480, 0),
+            ({"fails_in": [3]}, 480, 2),
+            ({"limit": 160}, 240, 0),
+            ({"fails_in": [2]}, 240, 0),
+            ({"fails_in": [8]}, 240, 3),
+        ],
+        ids=["at first", "in a later epoch", "in several batches", "behind a batch that fits", "in the last batch"],
+    )
+    def test_half_as_much_is_computed_at_once(self, make_fit, tries, caplog, greed, batch_bases, failed):
+        reported = []
+        fit = make_fit(lambda: Greedy(**greed), batch_records=12, batch_bases=batch_bases)
+        fit.on_step = reported.append
+        planned = [
+            [piece.row for b in step for piece, _ in b] for e in range(1, 5) for step in fit.training_set.plan(e)
+        ]
+        history = fit.run()
+        assert fit.training_set.batch_bases == batch_bases // 2
+        assert [row.step for row in history] == [2, 4, 6, 8]
+        assert len(reported) == 8
+        assert [step.epoch for step in reported] == [1, 1, 2, 2, 3, 3, 4, 4]
+        sizes = [size for _, size in tries]
+        assert sizes == [batch_bases] * (failed + 1) + [batch_bases // 2] * (8 - failed)
+        del tries[failed]
+        assert [rows for rows, _ in tries] == planned
+        (said,) = caplog.messages
+        assert f"out of memory on cpu: from now on {batch_bases // 2} bp are computed at once instead of" in said
+
+    @pytest.mark.parametrize("greed", [{"limit": 160}, {"fails_in": [1]}, {"fails_in": [2]}], ids=str)
+    def test_the_outcome_is_that_of_half_the_batches_from_the_start(self, make_fit, greed):
+        halved = make_fit(lambda: Greedy(**greed), batch_records=12, batch_bases=240)
+        small = make_fit(Greedy, batch_records=12, batch_bases=120)
+        for fit in (halved, small):
+            fit.run()
+        assert torch.equal(weights(halved), weights(small))
+        assert [row.train_loss for row in halved.history] == [row.train_loss for row in small.history]
+
+    def test_the_outcome_is_that_of_whole_batches(self, make_fit):
+        halved = make_fit(lambda: Greedy(fails_in=[5]), batch_records=12)
+        whole = make_fit(batch_records=12)
+        for fit in (halved, whole):
+            fit.run()
+        torch.testing.assert_close(weights(halved), weights(whole), rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize(
+        ("greed", "epoch", "steps"),
+        [({"limit": 79}, 1, 0), ({"fails_in": [1, 15]}, 2, 2), ({"fails_in": [7, 8]}, 2, 2)],
+        ids=["half is too much", "later", "at once"],
+    )
+    def test_a_second_time_is_the_end(self, make_fit, caplog, greed, epoch, steps):
+        reported = []
+        fit = make_fit(lambda: Greedy(**greed), batch_records=12, batch_bases=160)
+        fit.on_step = reported.append
+        message = rf"out of memory on cpu in epoch {epoch}; use a smaller --batch-bases than 80, or .* --max-length"
+        with pytest.raises(UsageError, match=message):
+            fit.run()
+        assert len(caplog.messages) == 1
+        assert len(reported) == steps

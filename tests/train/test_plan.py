@@ -6,6 +6,7 @@ import pytest
 from genomix.config import make_config
 from genomix.errors import UsageError
 from genomix.train import plan
+from genomix.train.memory import StepMemory
 
 SMALL = {"model.encoder.dim": 8, "model.encoder.hidden_dim": 8, "model.embedding.dim": 8}
 PLENTY = 1 << 40
@@ -90,6 +91,62 @@ def test_for_want_of_memory_batches_are_small_and_add_up(resolve):
 def test_too_little_memory_for_one_record_is_told_before_training(resolve):
     with pytest.raises(UsageError, match=r"not enough memory to train on 300 bp at once .* --max-length"):
         resolve(memory=1000)
+
+
+class TestRecompute:
+    """Records of 300 bp, 16 in a step; a base needs 100 bytes, or 60 where link weights are made again."""
+
+    @pytest.fixture
+    def resolve(self, resolve, monkeypatch):
+        def measure(classifier, config, length, device):
+            (layer,) = classifier.encoder.layers
+            return StepMemory(9000, 60 if layer.recompute else 100)
+
+        monkeypatch.setattr(plan, "measure_step_memory", measure)
+
+        def resolve_with_room(needed, **changes):
+            return resolve(memory=needed / plan.MEMORY_SHARE, training__batch_records=16, **changes)
+
+        return resolve_with_room
+
+    def test_with_enough_memory_link_weights_are_kept(self, resolve):
+        config, said = resolve(needed=9001 + 300 * 16 * 100)
+        assert config.model.encoder.recompute is None
+        assert config.training.batch_bases == 300 * 16
+        assert not any("memory" in sentence for sentence in said)
+
+    def test_memory_for_one_record_is_enough(self, resolve):
+        config, said = resolve(needed=9001 + 300 * 100)
+        assert config.model.encoder.recompute is None
+        assert config.training.batch_bases == 300
+        (sentence,) = (sentence for sentence in said if "memory" in sentence)
+        assert sentence == "training.batch_bases: 300, less than wanted (4800), for want of memory"
+
+    @pytest.mark.parametrize(("needed", "room"), [(9001 + 300 * 60, 300), (8900 + 300 * 100, 498)])
+    def test_where_it_helps_link_weights_are_made_again_and_that_is_said(self, resolve, needed, room):
+        config, said = resolve(needed)
+        assert config.model.encoder.recompute is True
+        assert config.training.batch_bases == room
+        recompute, bases = (sentence for sentence in said if "memory" in sentence)
+        assert recompute.startswith("model.encoder.recompute: true, link weights are made again")
+        assert bases == f"training.batch_bases: {room}, less than wanted (4800), for want of memory"
+
+    def test_where_it_does_not_help_it_is_told_before_training(self, resolve):
+        with pytest.raises(UsageError, match=r"300 bp at once \(room for about 299\); use a smaller --max-length"):
+            resolve(needed=8999 + 300 * 60)
+
+    def test_what_is_stated_is_respected(self, resolve):
+        with pytest.raises(UsageError, match=r"300 bp at once \(room for about 299\); use a smaller --max-length"):
+            resolve(needed=8900 + 300 * 100, model__encoder__recompute=False)
+        config, said = resolve(needed=9001 + 300 * 16 * 100, model__encoder__recompute=True)
+        assert config.model.encoder.recompute is True
+        assert not any("recompute" in sentence for sentence in said)
+
+    def test_resolving_again_changes_nothing(self, resolve):
+        config, _ = resolve(needed=9001 + 300 * 60)
+        again, said = plan.resolve(config, np.array([100, 200, 300]), 100, 2, "cpu")
+        assert again == config
+        assert said == []
 
 
 @pytest.mark.parametrize(("number", "length"), [(300, 100_000), (40, 1_000_000), (480, 50_000)])

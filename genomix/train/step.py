@@ -1,0 +1,96 @@
+"""One step of the optimiser: batches in, better weights out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from genomix.config import TrainingConfig
+from genomix.data.dataset import Batch
+from genomix.nn.classifier import Classifier
+from genomix.train.optimise import make_optimizer, set_learning_rate
+
+
+class Stepper:
+    """Makes steps; holds what lives from one to the next: the optimiser, the scaler, the average of the weights.
+
+    Args:
+        classifier: Trained in place.
+        config: Resolved training configuration.
+        device: Where the classifier is.
+        class_counts: Training records of each class (C,).
+    """
+
+    def __init__(self, classifier: nn.Module, config: TrainingConfig, device: str, class_counts: np.ndarray) -> None:
+        self.classifier = classifier
+        self.config = config
+        self.device = device
+        self.optimizer = make_optimizer(classifier, config)
+        self.precision = choose_precision(config.precision, device)
+        self.scaler = torch.amp.GradScaler(device, enabled=self.precision is torch.float16)
+        self.loss = _make_loss(config, class_counts).to(device)
+        self.average = _make_average(classifier, config.ema_decay)
+
+    @property
+    def judged(self) -> nn.Module:
+        """The module that is validated and kept: the classifier, or the average of its weights."""
+        return self.classifier if self.average is None else self.average.module
+
+    def run(self, batches: Iterable[Batch], num_records: int, learning_rate: float) -> Tensor:
+        """Add up the gradients of some batches, `num_records` in all, and make a step.
+
+        Returns:
+            The mean loss of the records, on the device: reading it waits for the step.
+        """
+        set_learning_rate(self.optimizer, learning_rate)
+        losses: list[Tensor] = []
+        for batch in batches:
+            with torch.autocast(self.device, self.precision, enabled=self.precision is not torch.float32):
+                logits = self._logits(batch)
+            loss = self.loss(logits.float(), batch.targets) / num_records
+            self.scaler.scale(loss).backward()
+            losses.append(loss.detach())
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.classifier.parameters(), self.config.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.forget()
+        if self.average is not None:
+            self.average.update_parameters(self.classifier)
+        return torch.stack(losses).sum()
+
+    def forget(self) -> None:
+        """Drop the gradients that have been added up."""
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _logits(self, batch: Batch) -> Tensor:
+        if isinstance(self.classifier, Classifier):
+            return self.classifier.forward_groups(batch.groups)
+        return torch.cat([self.classifier(tokens, lengths) for tokens, lengths in batch.groups])
+
+
+def choose_precision(name: str, device: str) -> torch.dtype:
+    """Return the type a precision stands for: `auto` is bfloat16 on a GPU that has it, and float32 elsewhere."""
+    if name == "auto":
+        return torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+def _make_loss(config: TrainingConfig, class_counts: np.ndarray) -> nn.CrossEntropyLoss:
+    weight = None
+    if config.classes == "weighted":
+        shares = class_counts.sum() / np.maximum(class_counts, 1) / len(class_counts)
+        weight = torch.tensor(shares, dtype=torch.float32)
+    return nn.CrossEntropyLoss(weight, reduction="sum", label_smoothing=config.label_smoothing)
+
+
+def _make_average(classifier: nn.Module, decay: float) -> Any:
+    if not decay:
+        return None
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    return AveragedModel(classifier, multi_avg_fn=get_ema_multi_avg_fn(decay))
