@@ -14,6 +14,8 @@ def print_dry_run(found: DryRun, device: str) -> None:
     splits, training = found.splits, found.config.training
     for sentence in found.said:
         typer.echo(f"decided {sentence}")
+    for note in splits.notes:
+        typer.echo(f"warning: {note}")
     typer.echo(f"records: {len(splits.train)} train, {len(splits.val)} val, {len(splits.test)} test")
     if not found.num_steps:
         typer.echo("memory: this model is not trained in steps; nothing to estimate")

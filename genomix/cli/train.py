@@ -80,7 +80,8 @@ def train(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Decide everything and estimate the memory; print both, train nothing, write nothing."
+            "--dry-run",
+            help="Decide everything and estimate the memory; print both, train nothing, write no run directory.",
         ),
     ] = False,
     device: options.Device = "auto",

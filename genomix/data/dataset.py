@@ -89,15 +89,17 @@ class TrainingSet:
 
     def load(self, batch: PlannedBatch) -> Batch:
         """Read a planned batch from the store, longest records first."""
-        ordered = sorted(batch, key=lambda entry: entry[0].start - entry[0].end)
-        groups: list[list[np.ndarray]] = []
-        for piece, _ in ordered:
-            tokens = read_piece(self.store, piece)
-            if not groups or len(tokens) < LEAST_FILLED * len(groups[-1][0]):
-                groups.append([])
-            groups[-1].append(tokens)
-        targets = torch.tensor([target for _, target in ordered])
-        return Batch([Group(*collate(group)) for group in groups], targets)
+        groups = _group(batch)
+        targets = torch.tensor([target for group in groups for _, target in group])
+        return Batch(
+            [Group(*collate([read_piece(self.store, piece) for piece, _ in group])) for group in groups], targets
+        )
+
+    def count_padded(self, batch: PlannedBatch) -> int:
+        """Return the bases that are computed for a planned batch, padding included."""
+        if self.padded_length is not None:
+            return self.padded_length * len(batch)
+        return sum(len(group) * _length(group[0]) for group in _group(batch))
 
     def _batches(self, step: PlannedBatch) -> list[PlannedBatch]:
         batches: list[PlannedBatch] = [[]]
@@ -122,6 +124,20 @@ class TrainingSet:
         window = crop(int(self.store.lengths[row]), self.max_length, rng)
         reverse = self.reverse_complement and rng.random() < 0.5
         return Piece(row, window.start, window.end, reverse), int(self.targets[record])
+
+
+def _length(entry: tuple[Piece, int]) -> int:
+    return entry[0].end - entry[0].start
+
+
+def _group(batch: PlannedBatch) -> list[PlannedBatch]:
+    """Bring pieces of like length together, longest first, so that little of a padded tensor is padding."""
+    groups: list[PlannedBatch] = []
+    for entry in sorted(batch, key=_length, reverse=True):
+        if not groups or _length(entry) < LEAST_FILLED * _length(groups[-1][0]):
+            groups.append([])
+        groups[-1].append(entry)
+    return groups
 
 
 def read_piece(store: Store, piece: Piece) -> np.ndarray:

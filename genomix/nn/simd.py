@@ -80,7 +80,7 @@ class VectorCode:
         return self.builder.load(self.builder.inttoptr(at, _I64.as_pointer()), align=8)
 
     def call(self, name: str, *values: Any) -> Any:
-        """Call one of LLVM's own functions on vectors: `fma`, `fabs`, `minnum`, `maxnum`."""
+        """Call one of LLVM's own functions on vectors: `fma`, `fabs`."""
         full = f"llvm.{name}.v{LANES}f32"
         function = self.builder.module.globals.get(full)
         if function is None:

@@ -45,14 +45,20 @@ def _evaluate(code: VectorCode, coefficients: Sequence[float], arguments: Sequen
     return values
 
 
+def _clamped(code: VectorCode, size: Any) -> Any:
+    """Return at most _CLAMP; what is not a number stays so, that a broken network be seen."""
+    limit = code.splat(_CLAMP)
+    return code.builder.select(code.builder.fcmp_ordered(">", size, limit), limit, size)
+
+
 def _activation(vectors: int, *, backward: bool) -> Any:
     def write(code: VectorCode, z: Any, gradient: Any) -> None:
         builder, zero = code.builder, code.splat(0.0)
         before = code.load_all(z, vectors)
-        sizes = [code.call("minnum", code.call("fabs", value), code.splat(_CLAMP)) for value in before]
+        sizes = [_clamped(code, code.call("fabs", value)) for value in before]
         scaled = [code.call("fma", size, code.splat(2 / _CLAMP), code.splat(-1.0)) for size in sizes]
         for v, tail in enumerate(_evaluate(code, _TAIL, scaled)):
-            positive = code.call("maxnum", before[v], zero)
+            positive = builder.select(builder.fcmp_unordered(">", before[v], zero), before[v], zero)
             code.store(builder.fsub(positive, builder.fmul(sizes[v], tail)), z, v)
         if not backward:
             return

@@ -11,6 +11,7 @@ from genomix.nn.build import build_classifier
 from genomix.runtime import available_memory_bytes, resident_memory_bytes
 from genomix.train.division import divide, make_training_set
 from genomix.train.memory import StepMemory, measure_step_memory
+from genomix.train.optimise import make_optimizer
 from genomix.train.plan import resolve
 
 
@@ -64,17 +65,15 @@ def dry_run(config: Config, records: LabelledRecords, device: str) -> DryRun:
     steps = training_set.plan(1)
     classifier = build_classifier(config.model, num_classes).to(device)
     longest = training_set.padded_length or int(min(lengths.max(), training_set.max_length))
+    make_optimizer(classifier, config.training)  # torch loads its compiler for it, which is part of the process then
     need = measure_step_memory(classifier, config.training, longest, device)
-    pieces = [
-        [training_set.padded_length or piece.end - piece.start for piece, _ in batch] for s in steps for batch in s
-    ]
     return DryRun(
         config=config,
         said=said,
         splits=splits,
         num_parameters=sum(parameter.numel() for parameter in classifier.parameters()),
         num_steps=len(steps),
-        batch_bases=max(sum(lengths) for lengths in pieces),
+        batch_bases=max(training_set.count_padded(batch) for step in steps for batch in step),
         step=need,
         process_bytes=_process_bytes(device),
         available_bytes=available_memory_bytes(device),

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from genomix.config import TrainingConfig
-from genomix.train.optimise import make_optimizer
+from genomix.train.step import choose_precision
 
 TRIED_LENGTH = 4096
-HEAP_OVERHEAD = 1.25
+HEAP_OVERHEAD = 1.15
 """What the C library's heap takes, over what is in use, for records of changing lengths (memory_estimate.py)."""
 
 
@@ -37,14 +37,15 @@ class StepMemory(NamedTuple):
 
 
 def measure_step_memory(classifier: nn.Module, config: TrainingConfig, length: int, device: str) -> StepMemory:
-    """Find out what steps on records of some length need, from the peaks of a few small steps on a copy.
+    """Find out what steps on records of some length need, from the peaks of a few small ones on a copy.
 
-    One record and two tell what a record needs and what is needed without any; where records are longer than what is
-    tried, two lengths tell whether the need grows faster than the length.
+    Some records and twice as many tell what a record needs and what is needed without any; where records are longer
+    than what is tried, two lengths tell whether the need grows faster than the length. To that come the two moments of
+    the optimiser and, where it is kept, the average of the weights.
 
     Args:
-        classifier: The network, on the device; it is not changed.
-        config: Training configuration, for the optimiser.
+        classifier: The network, on the device; it is not changed, nor is the state of torch's random numbers.
+        config: Training configuration.
         length: Bases of the records, the longest that will be computed.
         device: Where training will run. A device that cannot say its peak is imitated on the CPU.
 
@@ -52,28 +53,36 @@ def measure_step_memory(classifier: nn.Module, config: TrainingConfig, length: i
         An estimate; for a network that fills records up, per base of `length`.
     """
     tried = length if getattr(classifier, "padded_length", None) else min(length, TRIED_LENGTH)
-    one, two = (_peak_of_a_step(classifier, config, records, tried, device) for records in (1, 2))
-    each = max(0.0, two - one)
-    fixed = max(0.0, one - each)
-    per_base = each / tried
+    fixed, per_base = _try_length(classifier, config, tried, device)
     if tried < length:
-        shorter, both = (_peak_of_a_step(classifier, config, records, tried // 2, device) for records in (1, 2))
-        before = max(0.0, both - shorter) / (tried // 2)
+        _, before = _try_length(classifier, config, tried // 2, device)
         growth = max(0.0, per_base - before) / (tried - tried // 2)
         per_base += growth * (length - tried)
+    weights = sum(parameter.nbytes for parameter in classifier.parameters())
+    fixed += weights * (3 if config.ema_decay else 2)
     overhead = 1.0 if device == "cuda" else HEAP_OVERHEAD
     return StepMemory(fixed * overhead, per_base * overhead)
 
 
+def _try_length(classifier: nn.Module, config: TrainingConfig, length: int, device: str) -> tuple[float, float]:
+    records = max(1, TRIED_LENGTH // length)
+    some, twice = (_peak_of_a_step(classifier, config, n, length, device) for n in (records, 2 * records))
+    each = max(0.0, twice - some)
+    return max(0.0, some - each), each / (records * length)
+
+
 def _peak_of_a_step(classifier: nn.Module, config: TrainingConfig, records: int, length: int, device: str) -> float:
+    """Return the most bytes held on the way forth and back, the gradients among them."""
     where = device if device == "cuda" else "cpu"
+    precision = choose_precision(config.precision, where)
     network = copy.deepcopy(classifier).to(where).train()  # running statistics would follow the records
-    optimizer = make_optimizer(network, config)
-    tokens = torch.randint(0, 4, (records, length), dtype=torch.uint8, device=where)
-    lengths = torch.full((records,), length, device=where)
-    with torch.random.fork_rng(enabled=where == "cpu"), _measured(where) as peak:
-        network(tokens, lengths).logsumexp(1).sum().backward()
-        optimizer.step()
+    with torch.random.fork_rng([torch.cuda.current_device()] if where == "cuda" else []):
+        tokens = torch.randint(0, 4, (records, length), dtype=torch.uint8, device=where)
+        lengths = torch.full((records,), length, device=where)
+        with _measured(where) as peak:
+            with torch.autocast(where, precision, enabled=precision is not torch.float32):
+                logits = network(tokens, lengths)
+            logits.float().logsumexp(1).sum().backward()
     return peak[0]
 
 

@@ -98,3 +98,18 @@ def test_nothing_inside_is_computed_in_another_type_under_autocast(dim):
         gradients = torch.autograd.grad(out.sum(), [inputs, *mlp.parameters()])
     assert torch.equal(out, expected)
     assert all(torch.equal(one, other) for one, other in zip(gradients, expected_gradients, strict=True))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_not_finite_is_passed_on_as_torch_does(bad):
+    torch.manual_seed(0)
+    mlp = Mlp(16, 16, 16)
+    inputs = torch.randn(4, 16)
+    inputs[1, 3] = bad
+    inputs.requires_grad_()
+    found, expected = mlp(inputs), one_after_another(mlp)(inputs)
+    assert not expected[1].isfinite().all()
+    assert torch.equal(found.isfinite(), expected.isfinite())
+    (gradient,) = torch.autograd.grad(found.sum(), inputs)
+    assert not gradient[1].isfinite().all() or bad == float("-inf") or bad == float("inf")
+    assert gradient[[0, 2, 3]].isfinite().all()

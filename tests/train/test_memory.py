@@ -70,7 +70,7 @@ def test_a_network_that_fills_records_up_needs_what_was_foretold():
     network = make({}, "paramixer-paper")
     need = assert_foretold(network, 12, LENGTH)
     assert need.total(LENGTH) == measure_step_memory(network, CONFIG, LENGTH, "cpu").total(LENGTH)
-    assert measured(network, 4, 10) > 0.9 * need.total(4 * LENGTH)
+    assert measured(network, 4, 10) > 0.85 * need.total(4 * LENGTH)
 
 
 @pytest.mark.parametrize("overrides", [NETWORKS["stem"], NETWORKS["no stem"]], ids=["stem", "no stem"])
@@ -116,7 +116,9 @@ def test_the_need_is_a_line():
 
 
 def test_link_weights_made_again_save_memory():
-    kept, made = (measure_step_memory(make(NETWORKS[name]), CONFIG, LENGTH, "cpu") for name in ("stem", "recompute"))
+    alone = {"model.stem": None, "model.embedding.dim": 16, "model.encoder.dim": 16}
+    networks = (make(alone | {"model.encoder.recompute": recompute}) for recompute in (False, True))
+    kept, made = (measure_step_memory(network, CONFIG, LENGTH, "cpu") for network in networks)
     assert made.bytes_per_base < kept.bytes_per_base
 
 
@@ -141,3 +143,15 @@ def test_asking_twice_gives_the_same():
     measure_step_memory(network, CONFIG, LENGTH, "cpu")  # what is imported or made once is there now
     one, other = (measure_step_memory(network, CONFIG, LENGTH, "cpu") for _ in range(2))
     assert one == other
+
+
+@pytest.mark.parametrize("length", [64, 150])
+def test_many_short_records_need_what_was_foretold(length):
+    assert_foretold(make({}, length=length), 400, length)
+
+
+def test_asking_does_not_draw_from_the_random_numbers_of_the_training():
+    network = make(NETWORKS["dropout"])
+    before = torch.random.get_rng_state()
+    measure_step_memory(network, CONFIG, 64, "cpu")
+    assert torch.equal(torch.random.get_rng_state(), before)
