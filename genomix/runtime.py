@@ -192,6 +192,20 @@ def atomic_path(path: str | Path) -> Generator[Path]:
         raise
 
 
+def check_file(path: Path, *, force: bool) -> None:
+    """Find out, before any work, whether a file can be written.
+
+    Raises:
+        CannotWriteError: If it exists (without `force`), is a directory, or has no directory to be in.
+    """
+    if path.is_dir():
+        raise CannotWriteError(f"{path}: is a directory; name a file")
+    if path.exists() and not force:
+        raise CannotWriteError(f"{path}: exists; use --force to replace it")
+    if not path.parent.is_dir():
+        raise CannotWriteError(f"{path}: there is no directory {path.parent}; make it first (mkdir -p {path.parent})")
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with atomic_path(path) as temporary:

@@ -14,6 +14,7 @@ import typer
 
 from genomix.cli import options
 from genomix.errors import CannotWriteError, GenomixError, UsageError
+from genomix.runtime import check_file
 
 if TYPE_CHECKING:
     from genomix.benchmark.results import Result
@@ -113,7 +114,7 @@ def print_results(results: Sequence[Result]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from genomix.cli.tables import WIDTH
+    from genomix.cli.tables import print_table
 
     first = results[0]
     named = next((result for result in results if result.processor), first)
@@ -138,13 +139,10 @@ def print_results(results: Sequence[Result]) -> None:
         cells = [cell for column in measured.values() for cell in _cells(column[number])]
         before = "-" if result.baseline_memory_mib is None else f"{result.baseline_memory_mib:,.0f}"
         table.add_row(Text(result.model), f"{result.length:,}", *cells, before)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(console.width, WIDTH))
-    console.print(table)
+    print_table(table)
     for result in results:
         if result.status != "ok":
-            console.print(Text(f"{result.model} at {result.length:,} bp: {result.status}"))
+            Console().print(Text(f"{result.model} at {result.length:,} bp: {result.status}"))
 
 
 def _cells(figures: tuple[float | None, float | None, float | None]) -> list[str]:
@@ -159,11 +157,6 @@ def _cells(figures: tuple[float | None, float | None, float | None]) -> list[str
 
 
 def _check_output(path: Path, *, force: bool) -> None:
-    if path.is_dir():
-        raise CannotWriteError(f"{path}: is a directory; name a file")
-    if path.exists() and not force:
-        raise CannotWriteError(f"{path}: exists; use --force to replace it")
-    if not path.parent.is_dir():
-        raise CannotWriteError(f"{path}: there is no directory {path.parent}; make it first (mkdir -p {path.parent})")
+    check_file(path, force=force)
     if not os.access(path.parent, os.W_OK):
         raise CannotWriteError(f"{path}: cannot write here; choose another place")

@@ -31,7 +31,7 @@ def print_comparison(results: Mapping[str, Metrics], split: str) -> None:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for model, metrics in results.items():
         table.add_row(Text(model), *(_cell(metrics, name) for name in COMPARED))
-    _print(table)
+    print_table(table)
     _print_notes(first)
 
 
@@ -47,7 +47,7 @@ def print_metrics(metrics: Metrics, title: str) -> None:
         value, interval = metrics.values[name], metrics.intervals.get(name)
         between = f"{interval.low:.3f} to {interval.high:.3f}" if interval else ""
         table.add_row(name.replace("_", " "), _number(value), between)
-    _print(table)
+    print_table(table)
     classes = Table(title="classes", title_justify="left")
     classes.add_column("label", overflow="fold")
     for name in ("precision", "recall", "f1", "support", "roc auc", "pr auc"):
@@ -57,9 +57,9 @@ def print_metrics(metrics: Metrics, title: str) -> None:
         classes.add_row(
             Text(entry.label), *map(_number, numbers), str(entry.support), _number(entry.roc_auc), _number(entry.pr_auc)
         )
-    _print(classes)
+    print_table(classes)
     confusion = _confusion(metrics) if len(metrics.classes) <= MOST_IN_MATRIX else _largest_confusions(metrics)
-    _print(confusion)
+    print_table(confusion)
     _print_notes(metrics)
 
 
@@ -103,7 +103,8 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _print(table: Table) -> None:
+def print_table(table: Table) -> None:
+    """Print a table as wide as the terminal, or `WIDTH` at least where there is none."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(console.width, WIDTH))

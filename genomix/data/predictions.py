@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TextIO
 
 import numpy as np
 
-from genomix.errors import CannotWriteError, DataError, UsageError
-from genomix.runtime import atomic_path
+from genomix.errors import DataError, UsageError
+from genomix.runtime import atomic_path, check_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,12 +63,7 @@ def check_output(path: str | Path, *, force: bool = False) -> None:
     if _suffix(path) not in (*DELIMITERS, PARQUET_SUFFIX) or path.suffixes[-2:] == [PARQUET_SUFFIX, ".gz"]:
         known = ", ".join([*DELIMITERS, *(f"{suffix}.gz" for suffix in DELIMITERS), PARQUET_SUFFIX])
         raise UsageError(f"{path}: the suffix names no format of predictions; use one of {known}")
-    if path.is_dir():
-        raise CannotWriteError(f"{path}: is a directory; name a file")
-    if path.exists() and not force:
-        raise CannotWriteError(f"{path}: exists; use --force to replace it")
-    if not path.parent.is_dir():
-        raise CannotWriteError(f"{path}: there is no directory {path.parent}; make it first (mkdir -p {path.parent})")
+    check_file(path, force=force)
 
 
 class PredictionWriter:

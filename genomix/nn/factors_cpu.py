@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,6 +43,7 @@ def forward(
     out = torch.empty_like(start)
     spare = out if keep_values else torch.empty_like(start)
     pieces, chunks = share_out(lengths)
+    steps = (offsets[:, None] % lengths[:, None]).numpy()  # (M, B, K)
     mlps = pack(*link_mlps)
     scratch = make_scratch(mlps[0], len(chunks) - 1)
     values = start
@@ -59,7 +59,7 @@ def forward(
             scratch,
             values.numpy(),
             (start if residual_input else values).numpy(),
-            _steps(offsets[m], lengths),
+            steps[m],
             lengths.numpy(),
             target.numpy(),
         )
@@ -84,6 +84,7 @@ def backward(
     """Return the gradients of inputs, start, weight1, bias1, weight2 and bias2 under grad_out (B, N, D)."""
     num_factors, num_links = offsets.shape
     pieces, chunks = share_out(lengths)
+    steps = (offsets[:, None] % lengths[:, None]).numpy()  # (M, B, K)
     mlps = pack(*link_mlps)
     scratch = make_scratch(mlps[0], len(chunks) - 1)
     grad_inputs, grad_start = torch.zeros_like(inputs), torch.zeros_like(start)
@@ -108,7 +109,7 @@ def backward(
             scratch,
             (kept_values[m - 1] if m else start).numpy(),
             gradient.numpy(),
-            _steps(offsets[m], lengths),
+            steps[m],
             lengths.numpy(),
             target.numpy(),
             NOTHING if direct is None else direct.numpy(),
@@ -118,7 +119,3 @@ def backward(
     if direct is not None:
         grad_start += direct
     return grad_inputs, grad_start, *split_gradient(grad_mlps, mlps[0], link_mlps.weight1.shape[1])
-
-
-def _steps(offsets: Tensor, lengths: Tensor) -> np.ndarray:
-    return (offsets % lengths[:, None]).numpy()

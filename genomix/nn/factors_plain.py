@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genomix.nn import mixing, mlp_plain
+from genomix.nn.mixing_plain import inside_records
 
 if TYPE_CHECKING:
     from genomix.nn.factors import LinkMlps
@@ -34,7 +35,7 @@ def forward(
     kernel = mixing.choose_kernel(start)
     num_factors, num_links = offsets.shape
     kept_values, kept_weights = kept(inputs, num_factors, num_links, keep_values, keep_weights)
-    inside = (torch.arange(start.shape[1], device=start.device) < lengths[:, None]).unsqueeze(2)
+    inside = inside_records(start, lengths)
     link_weights = start.new_empty(*start.shape[:2], num_links)
     values = start
     for m in range(num_factors):
@@ -62,7 +63,7 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of inputs, start, weight1, bias1, weight2 and bias2 under grad_out (B, N, D)."""
     kernel = mixing.choose_kernel(start)
-    inside = (torch.arange(start.shape[1], device=start.device) < lengths[:, None]).unsqueeze(2)
+    inside = inside_records(start, lengths)
     grad_inputs = torch.zeros_like(inputs)
     wide = torch.promote_types(inputs.dtype, torch.float32)
     grad_mlps = [torch.zeros_like(tensor, dtype=wide) for tensor in link_mlps]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genomix.nn import mixing_triton
 from genomix.nn.factors_triton_backward import BLOCKS, compile_sizes, differentiate_mlp, make_link_weights
+from genomix.nn.mixing_plain import inside_records
 from genomix.nn.mixing_triton import compiled, linked_rows, load_rows, pad, share_out, store_rows
 
 if TYPE_CHECKING:
@@ -81,8 +82,7 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of inputs, start, weight1, bias1, weight2 and bias2 under grad_out (B, N, D)."""
     steps, lengths = mixing_triton.wrap(offsets, lengths), lengths.contiguous()
-    inside = (torch.arange(start.shape[1], device=start.device) < lengths[:, None]).unsqueeze(2)
-    gradient = torch.where(inside, grad_out, 0)
+    gradient = torch.where(inside_records(start, lengths), grad_out, 0)
     grad_inputs = torch.zeros_like(inputs, dtype=torch.float32)
     grad_start = torch.zeros_like(start, dtype=torch.float32) if residual_input else None
     grad_mlps = type(link_mlps)(*(torch.empty_like(tensor, dtype=torch.float32) for tensor in link_mlps))

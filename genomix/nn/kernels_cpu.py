@@ -7,13 +7,11 @@ run without mixing, as plain two-layer networks: one kernel for both takes half 
 
 from __future__ import annotations
 
-import numba
 import numpy as np
-import torch
 from numba import njit, prange
 from torch import Tensor
 
-from genomix.nn.mixing_cpu import compiled
+from genomix.nn.mixing_cpu import compiled, limit_threads
 from genomix.nn.simd import LANES
 from genomix.nn.simd_mixing import copy_rows, correlate_row, return_row, take_row
 from genomix.nn.tiles_cpu import TILE_ROWS, Mlp, Scratch, compute_tile, differentiate_tile
@@ -26,7 +24,6 @@ NO_MIXING = (NOTHING, NOTHING, _NO_STEPS, _NO_LENGTHS, NOTHING)
 """The last arguments of `compute` where there is nothing to mix."""
 NO_MIXING_BACK = (NOTHING, NOTHING, _NO_STEPS, _NO_LENGTHS, NOTHING, NOTHING)
 """The last arguments of `differentiate` where nothing was mixed."""
-_MOST_THREADS = numba.get_num_threads()
 
 
 def share_out(lengths: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -35,8 +32,7 @@ def share_out(lengths: Tensor) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         pieces (P, 3): record, first row, last row + 1; and chunks (C + 1,): the pieces that chunks begin with, then P.
     """
-    threads = min(torch.get_num_threads(), _MOST_THREADS)
-    numba.set_num_threads(threads)
+    threads = limit_threads()
     pieces = np.array(
         [
             (record, first, min(first + PIECE_ROWS, length))

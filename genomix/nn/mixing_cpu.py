@@ -25,7 +25,7 @@ def forward(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tens
     if values.dtype not in _KERNEL_TYPES:
         return forward(link_weights.float(), offsets, values.float(), lengths, residual).to(values.dtype)
     out = torch.empty_like(values)
-    _limit_threads()
+    limit_threads()
     arrays = (_array(tensor) for tensor in (link_weights, offsets, values, lengths, out))
     _forward(*arrays, residual, ROWS_PER_TASK)
     return out
@@ -40,7 +40,7 @@ def backward(
         grad_weights, grad_values = backward(*wide, residual)
         return grad_weights.to(values.dtype), grad_values.to(values.dtype)
     grad_weights, grad_values = torch.empty_like(link_weights), torch.empty_like(values)
-    _limit_threads()
+    limit_threads()
     tensors = (link_weights, offsets, values, lengths, grad_out, grad_weights, grad_values)
     _backward(*(_array(tensor) for tensor in tensors), residual, ROWS_PER_TASK)
     return grad_weights, grad_values
@@ -67,8 +67,11 @@ def _array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().numpy()
 
 
-def _limit_threads() -> None:
-    numba.set_num_threads(min(torch.get_num_threads(), _MOST_THREADS))
+def limit_threads() -> int:
+    """Make numba use as many threads as torch does, and return how many."""
+    threads = min(torch.get_num_threads(), _MOST_THREADS)
+    numba.set_num_threads(threads)
+    return threads
 
 
 @compiled

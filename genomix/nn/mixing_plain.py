@@ -12,7 +12,7 @@ from torch import Tensor
 def forward(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, residual: bool) -> Tensor:
     """Do what `genomix.nn.mixing.mix` says; sums are taken in float32 at least."""
     wide = torch.promote_types(values.dtype, torch.float32)
-    inside = _inside(values, lengths)
+    inside = inside_records(values, lengths)
     out = values.to(wide) * inside if residual else torch.zeros_like(values, dtype=wide)
     for k, offset in enumerate(offsets):
         weight = link_weights[:, :, k, None].to(wide) * inside
@@ -28,7 +28,7 @@ def backward(
     Links are circulant: what i linked to by +offset receives from i comes back by -offset, so that this gathers too.
     """
     wide = torch.promote_types(values.dtype, torch.float32)
-    inside = _inside(values, lengths)
+    inside = inside_records(values, lengths)
     gradient = grad_out.to(wide) * inside
     grad_weights = torch.empty_like(link_weights)
     grad_values = gradient.clone() if residual else torch.zeros_like(gradient)
@@ -39,7 +39,8 @@ def backward(
     return grad_weights, grad_values.to(values.dtype)
 
 
-def _inside(values: Tensor, lengths: Tensor) -> Tensor:
+def inside_records(values: Tensor, lengths: Tensor) -> Tensor:
+    """Return which rows of values (B, N, D) are real, (B, N, 1)."""
     return (torch.arange(values.shape[1], device=values.device) < lengths[:, None]).unsqueeze(2)
 
 
