@@ -13,7 +13,9 @@ from numba import njit
 from genomix.nn.simd import LANES, VectorCode, vector_function
 
 
-def _take(vectors: int) -> Any:
+def _gather(vectors: int, *, back: bool) -> Any:
+    """Return the kernel of `take_row`, or with `back` that of `return_row`: they differ in row and weight of a link."""
+
     def write(
         code: VectorCode,
         target: Any,
@@ -26,42 +28,19 @@ def _take(vectors: int) -> Any:
         row: Any,
         length: Any,
     ) -> None:
-        def turn(k: Any, sums: Sequence[Any]) -> list[Any]:
-            linked = code.wrap(code.builder.add(row, code.load_integer(steps, k)), length)
-            source = code.offset(values, code.builder.mul(linked, dim))
-            weight = code.broadcast(code.offset(weights, k))
-            return [code.call("fma", weight, code.load(source, v), sums[v]) for v in range(vectors)]
-
-        code.store_all(code.loop(num_links, code.load_all(origin, vectors), turn), target)
-
-    return vector_function(f"genomix_take_{vectors}", write)
-
-
-def _return(vectors: int) -> Any:
-    def write(
-        code: VectorCode,
-        target: Any,
-        origin: Any,
-        weights: Any,
-        steps: Any,
-        num_links: Any,
-        gradients: Any,
-        dim: Any,
-        row: Any,
-        length: Any,
-    ) -> None:
         behind = code.builder.add(row, length)
 
         def turn(k: Any, sums: Sequence[Any]) -> list[Any]:
-            sender = code.wrap(code.builder.sub(behind, code.load_integer(steps, k)), length)
-            source = code.offset(gradients, code.builder.mul(sender, dim))
-            at = code.builder.add(code.builder.mul(sender, num_links), k)
+            step = code.load_integer(steps, k)
+            linked = code.wrap(code.builder.sub(behind, step) if back else code.builder.add(row, step), length)
+            source = code.offset(values, code.builder.mul(linked, dim))
+            at = code.builder.add(code.builder.mul(linked, num_links), k) if back else k
             weight = code.broadcast(code.offset(weights, at))
             return [code.call("fma", weight, code.load(source, v), sums[v]) for v in range(vectors)]
 
         code.store_all(code.loop(num_links, code.load_all(origin, vectors), turn), target)
 
-    return vector_function(f"genomix_return_{vectors}", write)
+    return vector_function(f"genomix_{'return' if back else 'take'}_{vectors}", write)
 
 
 def _correlate(vectors: int, *, first: bool) -> Any:
@@ -120,8 +99,8 @@ def _write_copy(
     code.loop(rows, [target, source], next_row)
 
 
-_take1, _take2, _take4 = _take(1), _take(2), _take(4)
-_return1, _return2, _return4 = _return(1), _return(2), _return(4)
+_take1, _take2, _take4 = (_gather(vectors, back=False) for vectors in (1, 2, 4))
+_return1, _return2, _return4 = (_gather(vectors, back=True) for vectors in (1, 2, 4))
 _first1, _first2, _first4 = (_correlate(vectors, first=True) for vectors in (1, 2, 4))
 _more1, _more2, _more4 = (_correlate(vectors, first=False) for vectors in (1, 2, 4))
 _sum_lanes = vector_function("genomix_sum_lanes", _write_sums)
