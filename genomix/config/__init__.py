@@ -4,19 +4,22 @@ A configuration is a tree of sections, written as YAML. Training fills in what i
 tree to the run directory, where it is valid input again.
 """
 
+from genomix.config.encoders import ENCODER_SECTIONS, AnyEncoderConfig, EncoderConfig, ParamixerConfig
 from genomix.config.presets import PRESETS
 from genomix.config.reading import make_config, parse_assignment, to_yaml
 from genomix.config.schema import (
     Config,
     KmerConfig,
     NetworkConfig,
-    ParamixerConfig,
     TrainingConfig,
 )
 
 __all__ = [
+    "ENCODER_SECTIONS",
     "PRESETS",
+    "AnyEncoderConfig",
     "Config",
+    "EncoderConfig",
     "KmerConfig",
     "NetworkConfig",
     "ParamixerConfig",

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from genomix.config.encoders import ENCODER_SECTIONS
+
+
+def _peer(name: str) -> dict[str, Any]:
+    """Return an encoder between the stem and the pooling of the default preset, at the usual rate of Adam."""
+    return {"model": {"encoder": {"name": name}}, "training": {"learning_rate": 1e-3}}
+
+
 PRESETS: dict[str, dict[str, Any]] = {
     "paramixer": {},
     "paramixer-cdil": {"model": {"encoder": {"protocol": "cdil"}}},
@@ -36,6 +44,18 @@ PRESETS: dict[str, dict[str, Any]] = {
             "reverse_complement": False,
         },
         "prediction": {"long": "crop", "strands": "forward"},
+    },
+    "psf": {"model": {"encoder": {"residual": "input"}}},
+    **{name: _peer(name) for name in ENCODER_SECTIONS if name not in ("paramixer", "cnn")},
+    "cnn": {
+        "model": {
+            "embedding": {"dim": 100},
+            "stem": None,
+            "encoder": {"name": "cnn", "dim": 100},
+            "pooling": "flatten",
+            "head": {"norm": "none"},
+        },
+        "training": {"learning_rate": 1e-3, "weight_decay": 0.0},
     },
     "kmer": {"model": {"kind": "kmer"}, "prediction": {"long": "whole", "strands": "forward"}},
 }

@@ -11,9 +11,13 @@ from typing import Any, get_args
 import yaml
 from pydantic import ValidationError
 
+from genomix.config.encoders import ENCODER_SECTIONS
 from genomix.config.presets import PRESETS
 from genomix.config.schema import Config, Section
 from genomix.errors import NoInputError, UsageError
+
+_TAGS = {"network", "kmer", *ENCODER_SECTIONS}
+"""Which of several sections a problem lies in; pydantic puts this between the keys."""
 
 
 def make_config(
@@ -126,13 +130,23 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _explain(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False):
-        place = [str(part) for part in problem["loc"] if part not in ("network", "kmer")]
+        place = [str(part) for part in problem["loc"] if part not in _TAGS]
         key = ".".join(place)
-        if problem["type"] == "extra_forbidden":
+        if problem["type"] == "union_tag_invalid":
+            tags = problem.get("ctx", {})
+            known = [tag.strip("' ") for tag in tags["expected_tags"].split(",")]
+            nearest = _nearest(tags["tag"], known)
+            yield f"{key}.{_tag_key(place)}: {tags['tag']!r} is not known{nearest}; known: {', '.join(known)}"
+        elif problem["type"] == "extra_forbidden":
             known = _known_keys(Config, list(problem["loc"][:-1]))
             yield f"{key}: there is no such key{_nearest(place[-1], known)}; keys here: {', '.join(known)}"
         else:
             yield f"{key}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r})"
+
+
+def _tag_key(place: list[Any]) -> str:
+    """Return the key that says which of several sections stands at a place."""
+    return "name" if place[-1] == "encoder" else "kind"
 
 
 def _known_keys(section: type[Section], place: list[Any]) -> list[str]:
@@ -142,7 +156,7 @@ def _known_keys(section: type[Section], place: list[Any]) -> list[str]:
     inner = _sections_of(section.model_fields[head].annotation) if head in section.model_fields else []
     if len(inner) > 1 and rest:
         tag, *rest = rest
-        inner = [one for one in inner if one.model_fields["kind"].default == tag]
+        inner = [one for one in inner if one.model_fields[_tag_key([head])].default == tag]
     return _known_keys(inner[0], rest) if inner else []
 
 

@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from genomix.config.encoders import AnyEncoderConfig, ParamixerConfig
+from genomix.config.section import Fraction, Section
 
 SCHEMA_VERSION = 1
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Section(BaseModel):
-    """A part of the configuration; a key it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
 
 
 class EmbeddingConfig(Section):
@@ -31,31 +28,15 @@ class StemConfig(Section):
     """Convolutions before the encoder: the first over bases, the others where `stride` bases are one position."""
 
     base_dim: PositiveInt = 32
-    widths: Annotated[list[PositiveInt], Field(min_length=1)] = [9, 5, 5]
+    widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (9, 5, 5)
     stride: PositiveInt = 4
 
     @field_validator("widths")
     @classmethod
-    def _odd(cls, widths: list[int]) -> list[int]:
+    def _odd(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
         if any(width % 2 == 0 for width in widths):
             raise ValueError("widths of convolutions must be odd")
         return widths
-
-
-class ParamixerConfig(Section):
-    """The encoder of this project; `genomix.nn.paramixer` explains each value."""
-
-    name: Literal["paramixer"] = "paramixer"
-    dim: PositiveInt = 64
-    hidden_dim: PositiveInt = 64
-    num_layers: PositiveInt = 1
-    protocol: Literal["chord", "cdil"] = "chord"
-    residual: Literal["step", "input"] = "step"
-    link_scale: Annotated[float, Field(ge=0)] = 0.1
-    normalise: bool = True
-    input_dropout: Fraction = 0.0
-    dropout: Fraction = 0.0
-    recompute: bool | None = None
 
 
 class HeadConfig(Section):
@@ -73,9 +54,14 @@ class NetworkConfig(Section):
     padding: Literal["mask", "token"] = "mask"
     embedding: EmbeddingConfig = EmbeddingConfig()
     stem: StemConfig | None = StemConfig()
-    encoder: ParamixerConfig = ParamixerConfig()
+    encoder: Annotated[AnyEncoderConfig, Field(discriminator="name")] = ParamixerConfig()
     pooling: Literal["mean", "max", "attention", "cls", "flatten"] = "mean"
     head: HeadConfig = HeadConfig()
+
+    @field_validator("encoder", mode="before")
+    @classmethod
+    def _name_the_default(cls, encoder: Any) -> Any:
+        return {"name": "paramixer", **encoder} if isinstance(encoder, Mapping) else encoder
 
 
 class KmerConfig(Section):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
-from genomix.config import KmerConfig, NetworkConfig, ParamixerConfig
+from genomix.config import EncoderConfig, KmerConfig, NetworkConfig
 from genomix.errors import UsageError
-from genomix.nn.classifier import Classifier
+from genomix.nn.classifier import Classifier, Shortening
 from genomix.nn.dropout import Dropout
 from genomix.nn.embedding import Embedding
+from genomix.nn.encoders.linear_attention import LinearTransformer
+from genomix.nn.encoders.paramixer import Paramixer
+from genomix.nn.encoders.transformer import Transformer
 from genomix.nn.kmer import KmerClassifier
-from genomix.nn.paramixer import Paramixer
 from genomix.nn.pooling import (
     AttentionPooling,
     ClsPooling,
@@ -42,6 +45,10 @@ def build_classifier(config: NetworkConfig | KmerConfig, num_classes: int) -> nn
     if config.stem is not None:
         stem = ConvStem(config.embedding.dim, config.stem.base_dim, dim, config.stem.widths, config.stem.stride)
         num_positions = -(-max_length // config.stem.stride)
+    encoder = ENCODERS[config.encoder.name](config.encoder, num_positions + (config.pooling == "cls"))
+    if isinstance(encoder, Shortening):
+        dim = encoder.output_dim
+        num_positions = int(encoder.output_lengths(torch.tensor([num_positions])))
     features = pooled_dim(config.pooling, dim, num_positions)
     head = _head_norm(config.head.norm, features)
     head += [Dropout(config.head.dropout)] if config.head.dropout else []
@@ -50,30 +57,29 @@ def build_classifier(config: NetworkConfig | KmerConfig, num_classes: int) -> nn
             VOCABULARY_SIZE, config.embedding.dim, config.embedding.position, max_length, config.embedding.dropout
         ),
         stem,
-        ENCODERS[config.encoder.name](config.encoder, num_positions + (config.pooling == "cls")),
+        encoder,
         _pooling(config.pooling, dim, num_positions),
         nn.Sequential(*head, nn.Linear(features, num_classes)),
         padded_length=padded_length(config),
     )
 
 
-def _paramixer(config: ParamixerConfig, max_length: int) -> nn.Module:
-    return Paramixer(
-        config.dim,
-        config.hidden_dim,
-        config.num_layers,
-        config.protocol,
-        max_length,
-        residual=config.residual,
-        link_scale=config.link_scale,
-        normalise=config.normalise,
-        input_dropout=config.input_dropout,
-        dropout=config.dropout,
-        recompute=bool(config.recompute),
-    )
+def _free(make: Callable[..., nn.Module]) -> Callable[[EncoderConfig, int], nn.Module]:
+    """Build an encoder from the numbers of its section."""
+    return lambda config, _: make(**config.model_dump(exclude={"name"}))
 
 
-ENCODERS: dict[str, Callable[[ParamixerConfig, int], nn.Module]] = {"paramixer": _paramixer}
+def _sized(make: Callable[..., nn.Module]) -> Callable[[EncoderConfig, int], nn.Module]:
+    """Build an encoder from the numbers of its section and the positions it has to reach across."""
+    return lambda config, max_length: make(**config.model_dump(exclude={"name"}), max_length=max_length)
+
+
+ENCODERS: dict[str, Callable[[EncoderConfig, int], nn.Module]] = {
+    "paramixer": _sized(Paramixer),
+    "transformer": _free(Transformer),
+    "linear-transformer": _free(LinearTransformer),
+}
+"""How each encoder is built, of its section and the most positions it will see in training."""
 
 
 def padded_length(config: NetworkConfig | KmerConfig) -> int | None:
@@ -84,7 +90,10 @@ def padded_length(config: NetworkConfig | KmerConfig) -> int | None:
 def is_position_bound(config: NetworkConfig | KmerConfig) -> bool:
     """Say whether the positions, the head or the padding have room for `max_length` bases and no more."""
     return isinstance(config, NetworkConfig) and (
-        config.embedding.position == "learned" or config.pooling == "flatten" or config.padding == "token"
+        config.embedding.position == "learned"
+        or config.encoder.POSITION_BOUND
+        or config.pooling == "flatten"
+        or config.padding == "token"
     )
 
 

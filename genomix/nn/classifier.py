@@ -6,15 +6,32 @@ B batch, N positions, D embedding, C classes.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from genomix.nn.embedding import Embedding
 from genomix.nn.pooling import ClsPooling
+from genomix.nn.positions import real_positions
 from genomix.nn.stem import ConvStem
 
 PAD = 5
+
+
+@runtime_checkable
+class Shortening(Protocol):
+    """An encoder that gives fewer positions than it takes, or other channels.
+
+    Attributes:
+        output_dim: Channels it gives.
+    """
+
+    output_dim: int
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Return how many positions it makes of records that have `lengths` (B,) of them."""
+        ...
 
 
 class Classifier(nn.Module):
@@ -23,7 +40,7 @@ class Classifier(nn.Module):
     Args:
         embedding: Maps tokens (B, N) and mask (B, N) to (B, N, E).
         stem: Maps (B, N, E) and lengths to (B, N', D), or None where the encoder reads the embedding itself.
-        encoder: Maps (B, N, D) and lengths (B,) to (B, N, D).
+        encoder: Maps (B, N, D) and lengths (B,) to (B, N, D), or to what it says as a `Shortening`.
         pooling: Maps (B, N, D) and mask to (B, P).
         head: Maps (B, P) to logits (B, C).
         padded_length: None, or the length to which every batch is filled with padding tokens that count as real ones,
@@ -67,17 +84,17 @@ class Classifier(nn.Module):
         """Return one vector a record (B, P), what the head reads; for arguments as `forward` takes them."""
         if self.padded_length is not None:
             tokens, lengths = _fill(tokens, lengths, self.padded_length)
-        mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
-        hidden = self.embedding(tokens, mask)
+        hidden = self.embedding(tokens, real_positions(lengths, tokens.shape[1]))
         if self.stem is not None:
             hidden = self.stem(hidden, lengths)
             lengths = self.stem.output_lengths(lengths)
         if isinstance(self.pooling, ClsPooling):
             hidden = self.pooling.prepend(hidden)
             lengths = lengths + 1
-        mask = torch.arange(hidden.shape[1], device=tokens.device) < lengths[:, None]
         encoded = self.encoder(hidden, lengths)
-        return self.pooling(encoded, mask)
+        if isinstance(self.encoder, Shortening):
+            lengths = self.encoder.output_lengths(lengths)
+        return self.pooling(encoded, real_positions(lengths, encoded.shape[1]))
 
 
 def _fill(tokens: Tensor, lengths: Tensor, padded_length: int) -> tuple[Tensor, Tensor]:
@@ -86,6 +103,6 @@ def _fill(tokens: Tensor, lengths: Tensor, padded_length: int) -> tuple[Tensor, 
         raise ValueError(
             f"this network holds {padded_length} bases, not {tokens.shape[1]}: cut the records into windows"
         )
-    outside = torch.arange(tokens.shape[1], device=tokens.device) >= lengths[:, None]
+    outside = ~real_positions(lengths, tokens.shape[1])
     tokens = nn.functional.pad(tokens.masked_fill(outside, PAD), (0, missing), value=PAD)
     return tokens, torch.full_like(lengths, padded_length)

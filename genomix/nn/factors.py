@@ -17,6 +17,7 @@ from torch import Tensor
 from genomix.nn import factors_plain
 from genomix.nn.mixing import mix_reference
 from genomix.nn.operators import cast, empty_like, register
+from genomix.nn.positions import inside_records
 
 
 class LinkMlps(NamedTuple):
@@ -222,5 +223,4 @@ def mix_factors_reference(
         mixed = mix_reference(link_weights, links, mixed, lengths, residual=not residual_input)
         if residual_input:
             mixed = mixed + start
-    inside = torch.arange(mixed.shape[1], device=mixed.device) < lengths[:, None]
-    return mixed * inside.unsqueeze(-1)
+    return mixed * inside_records(mixed, lengths)

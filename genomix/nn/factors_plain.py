@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genomix.nn import mixing, mlp_plain
-from genomix.nn.mixing_plain import inside_records
+from genomix.nn.positions import inside_records
 
 if TYPE_CHECKING:
     from genomix.nn.factors import LinkMlps

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from genomix.nn import mixing_triton
 from genomix.nn.factors_triton_backward import BLOCKS, compile_sizes, differentiate_mlp, make_link_weights
-from genomix.nn.mixing_plain import inside_records
+from genomix.nn.positions import inside_records
 from genomix.nn.mixing_triton import compiled, linked_rows, load_rows, pad, share_out, store_rows
 
 if TYPE_CHECKING:

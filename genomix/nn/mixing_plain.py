@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from genomix.nn.positions import inside_records
+
 
 def forward(link_weights: Tensor, offsets: Tensor, values: Tensor, lengths: Tensor, residual: bool) -> Tensor:
     """Do what `genomix.nn.mixing.mix` says; sums are taken in float32 at least."""
@@ -37,11 +39,6 @@ def backward(
         weighted = link_weights[:, :, k, None].to(wide) * gradient
         grad_values += _linked(weighted, -offset, lengths) * inside
     return grad_weights, grad_values.to(values.dtype)
-
-
-def inside_records(values: Tensor, lengths: Tensor) -> Tensor:
-    """Return which rows of values (B, N, D) are real, (B, N, 1)."""
-    return (torch.arange(values.shape[1], device=values.device) < lengths[:, None]).unsqueeze(2)
 
 
 def _linked(values: Tensor, offset: Tensor, lengths: Tensor) -> Tensor:

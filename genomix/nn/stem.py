@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from genomix.nn.positions import real_positions
+
 BLOCK_BASES = 1 << 17
 """Bases of a batch that are computed at once."""
 
@@ -81,16 +83,12 @@ class ConvStem(nn.Module):
         left, right = min(self._margin_bp, start), min(self._margin_bp, num_bases - end)
         channels = embedded[:, start - left : end + right].transpose(1, 2)
         channels = self.activation(self.first(channels)[:, :, left : left + end - start])
-        channels = channels * _inside(lengths - start, channels.shape[2])
+        channels = channels * real_positions(lengths - start, channels.shape[2]).unsqueeze(1)
         channels = nn.functional.pad(channels, (0, -channels.shape[2] % self.stride))
         channels = self.activation(self.merge(channels))
-        inside = _inside(self.output_lengths(lengths) - before, channels.shape[2])
+        inside = real_positions(self.output_lengths(lengths) - before, channels.shape[2]).unsqueeze(1)
         channels = channels * inside
         for convolution in self.others:
             channels = channels + self.activation(convolution(channels)) * inside
         wanted = slice(first - before, last - before)
         return self.norm(channels[:, :, wanted].transpose(1, 2)) * inside[:, :, wanted].transpose(1, 2)
-
-
-def _inside(lengths: Tensor, num_positions: int) -> Tensor:
-    return (torch.arange(num_positions, device=lengths.device) < lengths[:, None]).unsqueeze(1)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from genomix.config import Config, KmerConfig, NetworkConfig
+from genomix.config import Config, KmerConfig, NetworkConfig, ParamixerConfig
 from genomix.errors import UsageError
 from genomix.nn.build import build_classifier, is_position_bound
 from genomix.nn.pooling import STATISTICS_RECORDS
@@ -92,7 +92,7 @@ def _fit_into_memory(
     training = config.training
     wanted = (training.batch_records or 1) * longest
     room = _find_room(config, model, longest, num_classes, device)
-    if room < longest and model.encoder.recompute is None:
+    if room < longest and isinstance(model.encoder, ParamixerConfig) and model.encoder.recompute is None:
         model.encoder.recompute = True
         said.append("model.encoder.recompute: true, link weights are made again on the way back, for want of memory")
         room = _find_room(config, model, longest, num_classes, device)

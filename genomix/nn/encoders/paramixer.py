@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from genomix.nn.dropout import Dropout
 from genomix.nn.factors import LinkMlps, mix_factors
 from genomix.nn.mlp import Mlp
+from genomix.nn.positions import inside_records
 from genomix.nn.protocols import Protocol, count_factors, link_offsets
 
 Residual = Literal["step", "input"]
@@ -119,7 +120,7 @@ class Paramixer(nn.Module):
         normalise: bool = False,
         input_dropout: float = 0.0,
         dropout: float = 0.0,
-        recompute: bool = False,
+        recompute: bool | None = False,
     ) -> None:
         super().__init__()
         offsets = link_offsets(protocol, count_factors(max_length))
@@ -135,7 +136,7 @@ class Paramixer(nn.Module):
                 link_scale=link_scale,
                 normalise=normalise,
                 dropout=dropout,
-                recompute=recompute,
+                recompute=bool(recompute),
             )
             for _ in range(num_layers)
         )
@@ -148,5 +149,4 @@ class Paramixer(nn.Module):
             values = layer(values, inputs, lengths)
         if self.output_norm is None:
             return values
-        inside = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
-        return self.output_norm(values) * inside.unsqueeze(-1)
+        return self.output_norm(values) * inside_records(values, lengths)

@@ -9,7 +9,7 @@ from scipy.special import erf
 
 from genomix.config import make_config
 from genomix.nn.build import build_classifier
-from genomix.nn.paramixer import Paramixer
+from genomix.nn.encoders.paramixer import Paramixer
 from genomix.nn.protocols import count_factors, link_offsets
 
 PAD = 5
