@@ -21,7 +21,7 @@ from genomix.data.store import Store
 from genomix.data.vocabulary import UNKNOWN, reverse_complement
 from genomix.data.windows import Window, central, cover, coverage_weights
 from genomix.errors import UsageError
-from genomix.nn.build import is_position_bound, padded_length
+from genomix.nn.build import padded_length
 
 DEFAULT_BATCH_BASES = 1 << 17
 BATCHES_AHEAD = 8
@@ -96,7 +96,7 @@ class Scorer:
         Raises:
             UsageError: If the model is bound to its length and records are to be read whole, or the stride leaves gaps.
         """
-        if self.long == "whole" and is_position_bound(self.model.config.model):
+        if self.long == "whole" and self.model.config.model.is_position_bound:
             raise UsageError(
                 f"--long whole: this model has a place for each of {self.model.max_length} bases and no more; "
                 "use --long window or crop"

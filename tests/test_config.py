@@ -79,7 +79,7 @@ class TestPrecedence:
 
     def test_an_override_may_bring_a_part_back(self):
         assert make_config("paramixer-paper").model.stem is None
-        assert make_config("paramixer-paper", overrides={"model.stem.widths": [5]}).model.stem.widths == [5]
+        assert make_config("paramixer-paper", overrides={"model.stem.widths": [5]}).model.stem.widths == (5,)
 
     def test_another_kind_of_model_needs_its_preset(self):
         assert isinstance(make_config("kmer", overrides={"training.seed": 1}).model, KmerConfig)
@@ -122,8 +122,20 @@ class TestMistakes:
 
     def test_an_unknown_kind_of_model(self):
         (message,) = complaints(overrides={"model.kind": "forest"})
-        assert message.startswith("model: ")
-        assert "'network'" in message
+        assert message == "model.kind: 'forest' is not known; known: network, kmer"
+
+    def test_an_unknown_encoder(self):
+        (message,) = complaints(overrides={"model.encoder.name": "transfomer"})
+        assert message.startswith("model.encoder.name: 'transfomer' is not known; did you mean 'transformer'?; known: ")
+
+    def test_keys_of_another_encoder(self):
+        (message,) = complaints(overrides={"model.encoder.name": "bigbird", "model.encoder.protocol": "cdil"})
+        assert message.startswith("model.encoder.protocol: there is no such key; ")
+        assert "num_random" in message
+
+    def test_heads_that_do_not_share_out(self):
+        (message,) = complaints(preset="performer", overrides={"model.encoder.num_heads": 3})
+        assert message.startswith("model.encoder: dim (64) must be a multiple of num_heads (3)")
 
     def test_even_widths(self):
         (message,) = complaints(overrides={"model.stem.widths": [4]})

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import genomix
-from genomix.cli import benchmark, evaluate, predict, train
+from genomix.cli import benchmark, compare, evaluate, models, predict, simulate, train
 from genomix.errors import GenomixError
 
 # Newer releases of typer carry a click of their own, whose errors are not those of the installed one.
@@ -29,6 +29,9 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("models")(models.models)
+app.command("simulate")(simulate.simulate)
 app.command("benchmark")(benchmark.benchmark)
 
 

@@ -23,9 +23,7 @@ def train(
     out: Annotated[str, typer.Option("--out", "-o", help="Run directory to write.")] = "run",
     model: Annotated[
         str | None,
-        typer.Option(
-            "--model", "-m", help="Preset (paramixer, paramixer-cdil, paramixer-paper, kmer) or a model's folder."
-        ),
+        typer.Option("--model", "-m", help="Preset (see genomix models), paramixer by default, or a model's folder."),
     ] = None,
     config: Annotated[
         str | None,

@@ -81,7 +81,7 @@ class SparseTransformerConfig(AttentionConfig):
     """Softmax attention on a strided or fixed pattern."""
 
     SOURCE = "Child, Gray, Radford, Sutskever 2019 (arXiv 1904.10509)"
-    COST = "N sqrt(N) with a stride of sqrt(N)"
+    COST = "N (s + N / s), stride s"
 
     name: Literal["sparse-transformer"] = "sparse-transformer"
     pattern: Literal["strided", "fixed"] = "strided"
@@ -132,7 +132,7 @@ class ReformerConfig(AttentionConfig):
     """Softmax attention among positions whose keys hash alike."""
 
     SOURCE = "Kitaev, Kaiser, Levskaya 2020 (ICLR)"
-    COST = "N log N"
+    COST = "N c, chunk c, and N^2 / c to hash"
 
     name: Literal["reformer"] = "reformer"
     chunk: PositiveInt = 64
@@ -176,7 +176,7 @@ class NystromformerConfig(AttentionConfig):
 
     name: Literal["nystromformer"] = "nystromformer"
     num_landmarks: PositiveInt = 64
-    num_iterations: PositiveInt = 6
+    num_iterations: Annotated[int, Field(ge=1, le=12)] = 6
     width: Count = 33
 
     @model_validator(mode="after")
@@ -209,6 +209,12 @@ class TfkConfig(AttentionConfig):
     feature_dropout: Fraction = 0.1
     orthogonality: Annotated[float, Field(ge=0)] = 0.01
 
+    @model_validator(mode="after")
+    def _stack_what_has_layers(self) -> Self:
+        if self.feature_map == "elu" and self.feature_layers > 1:
+            raise ValueError(f"feature_map elu has no layers: feature_layers must be 1, not {self.feature_layers}")
+        return self
+
 
 class MemoryCompressedConfig(AttentionConfig):
     """Softmax attention to keys and values shortened by a strided convolution."""
@@ -238,7 +244,7 @@ class ConvTransformerConfig(AttentionConfig):
 
     name: Literal["conv-transformer"] = "conv-transformer"
     num_convolutions: PositiveInt = 3
-    width: PositiveInt = 5
+    width: Annotated[int, Field(ge=3)] = 5
 
     @model_validator(mode="after")
     def _centre_the_convolutions(self) -> Self:

@@ -76,7 +76,14 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 def to_yaml(config: Config) -> str:
     """Write a configuration as YAML that `make_config` reads back unchanged."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=False)
+    return yaml.safe_dump(_named_first(config.model_dump(mode="json")), sort_keys=False, default_flow_style=False)
+
+
+def _named_first(tree: Any) -> Any:
+    """Let every section begin with its name, if it has one; fields that sections share come before their own."""
+    if not isinstance(tree, dict):
+        return tree
+    return {key: _named_first(tree[key]) for key in sorted(tree, key=lambda key: key != "name")}
 
 
 def _preset_path(name: str) -> Path:

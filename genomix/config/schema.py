@@ -58,6 +58,16 @@ class NetworkConfig(Section):
     pooling: Literal["mean", "max", "attention", "cls", "flatten"] = "mean"
     head: HeadConfig = HeadConfig()
 
+    @property
+    def is_position_bound(self) -> bool:
+        """Whether the positions, the encoder, the head or the padding have room for `max_length` bases and no more."""
+        return (
+            self.embedding.position == "learned"
+            or self.encoder.POSITION_BOUND
+            or self.pooling == "flatten"
+            or self.padding == "token"
+        )
+
     @field_validator("encoder", mode="before")
     @classmethod
     def _name_the_default(cls, encoder: Any) -> Any:
@@ -70,6 +80,11 @@ class KmerConfig(Section):
     kind: Literal["kmer"] = "kmer"
     k: Annotated[int, Field(ge=1, le=8)] = 5
     inverse_regularisation: PositiveFloat = 1.0
+
+    @property
+    def is_position_bound(self) -> bool:
+        """Never: a record of any length has frequencies."""
+        return False
 
 
 class DataConfig(Section):

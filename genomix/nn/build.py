@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from torch import nn
 
 from genomix.config import EncoderConfig, KmerConfig, NetworkConfig
 from genomix.errors import UsageError
-from genomix.nn.classifier import Classifier, Shortening
+from genomix.nn.classifier import Classifier, Network, Regressor, Shortening
 from genomix.nn.dropout import Dropout
-from genomix.nn.embedding import Embedding
+from genomix.nn.embedding import Embedding, ValueEmbedding
+from genomix.nn.encoders.bigbird import BigBird
+from genomix.nn.encoders.cdil_cnn import CdilCnn
+from genomix.nn.encoders.chordmixer import ChordMixer
+from genomix.nn.encoders.cnn import Cnn
+from genomix.nn.encoders.conv_transformer import ConvTransformer
+from genomix.nn.encoders.hyena import Hyena
+from genomix.nn.encoders.induced import Induced
 from genomix.nn.encoders.linear_attention import LinearTransformer
+from genomix.nn.encoders.linformer import Linformer
+from genomix.nn.encoders.longformer import Longformer
+from genomix.nn.encoders.mamba import Mamba
+from genomix.nn.encoders.memory_compressed import MemoryCompressed
+from genomix.nn.encoders.nystromformer import Nystromformer
 from genomix.nn.encoders.paramixer import Paramixer
+from genomix.nn.encoders.performer import Performer
+from genomix.nn.encoders.reformer import Reformer
+from genomix.nn.encoders.rfa import Rfa
+from genomix.nn.encoders.sparse_transformer import SparseTransformer
+from genomix.nn.encoders.tfk import Tfk
 from genomix.nn.encoders.transformer import Transformer
+from genomix.nn.encoders.transformer_ls import TransformerLs
 from genomix.nn.kmer import KmerClassifier
 from genomix.nn.pooling import (
     AttentionPooling,
@@ -28,23 +47,56 @@ from genomix.nn.pooling import (
 from genomix.nn.stem import ConvStem
 
 VOCABULARY_SIZE = 6
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 
-def build_classifier(config: NetworkConfig | KmerConfig, num_classes: int) -> nn.Module:
-    """Return the untrained network: a module from tokens (B, N) and lengths (B,) to logits (B, C).
+class Inputs(NamedTuple):
+    """What a record is made of.
+
+    Attributes:
+        kind: `"tokens"`, integers (B, N); or `"values"`, real numbers (B, N, F).
+        size: Tokens in the vocabulary, padding as the last; or F.
+    """
+
+    kind: Literal["tokens", "values"]
+    size: int
+
+
+DNA = Inputs("tokens", VOCABULARY_SIZE)
+
+
+def build_classifier(config: NetworkConfig | KmerConfig, num_classes: int, inputs: Inputs = DNA) -> nn.Module:
+    """Return the untrained network: a module from inputs, DNA if not said otherwise, and lengths (B,) to logits (B, C).
 
     Raises:
         UsageError: If parts of the configuration do not fit together.
     """
     if isinstance(config, KmerConfig):
         return KmerClassifier(config.k, num_classes)
-    _check(config)
+    return _build(Classifier, config, num_classes, inputs)
+
+
+def build_regressor(config: NetworkConfig, inputs: Inputs) -> Regressor:
+    """Return the untrained network from inputs of some kind and lengths (B,) to one real number a record (B,).
+
+    Raises:
+        UsageError: If parts of the configuration do not fit together.
+    """
+    return _build(Regressor, config, 1, inputs)
+
+
+def _build(make: type[AnyNetwork], config: NetworkConfig, num_outputs: int, inputs: Inputs) -> AnyNetwork:
+    _check(config, inputs)
     max_length = _resolved_length(config)
     dim = config.encoder.dim
     stem, num_positions = None, max_length
     if config.stem is not None:
         stem = ConvStem(config.embedding.dim, config.stem.base_dim, dim, config.stem.widths, config.stem.stride)
         num_positions = -(-max_length // config.stem.stride)
+    embed = Embedding if inputs.kind == "tokens" else ValueEmbedding
+    embedding = embed(
+        inputs.size, config.embedding.dim, config.embedding.position, max_length, config.embedding.dropout
+    )
     encoder = ENCODERS[config.encoder.name](config.encoder, num_positions + (config.pooling == "cls"))
     if isinstance(encoder, Shortening):
         dim = encoder.output_dim
@@ -52,14 +104,12 @@ def build_classifier(config: NetworkConfig | KmerConfig, num_classes: int) -> nn
     features = pooled_dim(config.pooling, dim, num_positions)
     head = _head_norm(config.head.norm, features)
     head += [Dropout(config.head.dropout)] if config.head.dropout else []
-    return Classifier(
-        Embedding(
-            VOCABULARY_SIZE, config.embedding.dim, config.embedding.position, max_length, config.embedding.dropout
-        ),
+    return make(
+        embedding,
         stem,
         encoder,
-        _pooling(config.pooling, dim, num_positions),
-        nn.Sequential(*head, nn.Linear(features, num_classes)),
+        _pooling(config.pooling, config.encoder.dim if config.pooling == "cls" else dim, num_positions),
+        nn.Sequential(*head, nn.Linear(features, num_outputs)),
         padded_length=padded_length(config),
     )
 
@@ -77,7 +127,25 @@ def _sized(make: Callable[..., nn.Module]) -> Callable[[EncoderConfig, int], nn.
 ENCODERS: dict[str, Callable[[EncoderConfig, int], nn.Module]] = {
     "paramixer": _sized(Paramixer),
     "transformer": _free(Transformer),
+    "sparse-transformer": _free(SparseTransformer),
+    "longformer": _free(Longformer),
+    "bigbird": _sized(BigBird),
+    "linformer": _sized(Linformer),
+    "reformer": _sized(Reformer),
+    "performer": _free(Performer),
     "linear-transformer": _free(LinearTransformer),
+    "rfa": _free(Rfa),
+    "nystromformer": _free(Nystromformer),
+    "transformer-ls": _free(TransformerLs),
+    "tfk": _free(Tfk),
+    "memory-compressed": _free(MemoryCompressed),
+    "induced": _free(Induced),
+    "conv-transformer": _free(ConvTransformer),
+    "chordmixer": _sized(ChordMixer),
+    "cdil-cnn": _sized(CdilCnn),
+    "cnn": _free(Cnn),
+    "hyena": _sized(Hyena),
+    "mamba": _free(Mamba),
 }
 """How each encoder is built, of its section and the most positions it will see in training."""
 
@@ -85,16 +153,6 @@ ENCODERS: dict[str, Callable[[EncoderConfig, int], nn.Module]] = {
 def padded_length(config: NetworkConfig | KmerConfig) -> int | None:
     """Return the length that every record is filled up to before it is computed, if the network does that."""
     return config.max_length if isinstance(config, NetworkConfig) and config.padding == "token" else None
-
-
-def is_position_bound(config: NetworkConfig | KmerConfig) -> bool:
-    """Say whether the positions, the head or the padding have room for `max_length` bases and no more."""
-    return isinstance(config, NetworkConfig) and (
-        config.embedding.position == "learned"
-        or config.encoder.POSITION_BOUND
-        or config.pooling == "flatten"
-        or config.padding == "token"
-    )
 
 
 def _head_norm(name: str, features: int) -> list[nn.Module]:
@@ -127,7 +185,9 @@ def _resolved_length(config: NetworkConfig) -> int:
     return config.max_length
 
 
-def _check(config: NetworkConfig) -> None:
+def _check(config: NetworkConfig, inputs: Inputs) -> None:
+    if config.padding == "token" and inputs != DNA:
+        raise UsageError("model.padding: token is for DNA; other inputs have no token that stands for padding")
     if config.stem is None and config.embedding.dim != config.encoder.dim:
         raise UsageError(
             f"model.embedding.dim is {config.embedding.dim} and model.encoder.dim {config.encoder.dim}: "

@@ -1,6 +1,6 @@
-"""The whole network: tokens of a record in, one logit a class out.
+"""The whole network: a record in, one logit a class or one number out.
 
-B batch, N positions, D embedding, C classes.
+B batch, N positions, D embedding, C classes or numbers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from genomix.nn.embedding import Embedding
+from genomix.nn.embedding import PositionedEmbedding
 from genomix.nn.pooling import ClsPooling
 from genomix.nn.positions import real_positions
 from genomix.nn.stem import ConvStem
@@ -34,22 +34,22 @@ class Shortening(Protocol):
         ...
 
 
-class Classifier(nn.Module):
+class Network(nn.Module):
     """Embedding, stem, encoder, pooling and head in a row.
 
     Args:
-        embedding: Maps tokens (B, N) and mask (B, N) to (B, N, E).
+        embedding: Maps what a record is made of, tokens (B, N) or values (B, N, F), and mask (B, N) to (B, N, E).
         stem: Maps (B, N, E) and lengths to (B, N', D), or None where the encoder reads the embedding itself.
         encoder: Maps (B, N, D) and lengths (B,) to (B, N, D), or to what it says as a `Shortening`.
         pooling: Maps (B, N, D) and mask to (B, P).
-        head: Maps (B, P) to logits (B, C).
+        head: Maps (B, P) to (B, C).
         padded_length: None, or the length to which every batch is filled with padding tokens that count as real ones,
             as the published genome model does. The length of a record is then something the network can see.
     """
 
     def __init__(
         self,
-        embedding: Embedding,
+        embedding: PositionedEmbedding,
         stem: ConvStem | None,
         encoder: nn.Module,
         pooling: nn.Module,
@@ -65,26 +65,19 @@ class Classifier(nn.Module):
         self.head = head
         self.padded_length = padded_length
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """Return logits (B, C) of tokens (B, N), integers, of which lengths (B,) are real in each record.
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Return (B, C) of tokens (B, N), integers, or values (B, N, F), of which lengths (B,) are real in each record.
 
         Raises:
             ValueError: If N exceeds what learned positions, a flatten head or `padded_length` can hold.
         """
-        return self.head(self.pool(tokens, lengths))
+        return self.head(self.pool(inputs, lengths))
 
-    def forward_groups(self, groups: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-        """Return logits (R, C) of all records of some groups, each of tokens (B, N) and lengths (B,).
-
-        The head sees all records together, so that groups may be made by length without its statistics knowing.
-        """
-        return self.head(torch.cat([self.pool(tokens, lengths) for tokens, lengths in groups]))
-
-    def pool(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """Return one vector a record (B, P), what the head reads; for arguments as `forward` takes them."""
+    def pool(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Return one vector a record (B, P), what the head reads; for arguments see `forward`."""
         if self.padded_length is not None:
-            tokens, lengths = _fill(tokens, lengths, self.padded_length)
-        hidden = self.embedding(tokens, real_positions(lengths, tokens.shape[1]))
+            inputs, lengths = _fill(inputs, lengths, self.padded_length)
+        hidden = self.embedding(inputs, real_positions(lengths, inputs.shape[1]))
         if self.stem is not None:
             hidden = self.stem(hidden, lengths)
             lengths = self.stem.output_lengths(lengths)
@@ -95,6 +88,25 @@ class Classifier(nn.Module):
         if isinstance(self.encoder, Shortening):
             lengths = self.encoder.output_lengths(lengths)
         return self.pooling(encoded, real_positions(lengths, encoded.shape[1]))
+
+
+class Classifier(Network):
+    """A network whose head gives one logit a class, (B, C)."""
+
+    def forward_groups(self, groups: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+        """Return logits (R, C) of all records of some groups, each of tokens (B, N) and lengths (B,).
+
+        The head sees all records together, so that groups may be made by length without its statistics knowing.
+        """
+        return self.head(torch.cat([self.pool(tokens, lengths) for tokens, lengths in groups]))
+
+
+class Regressor(Network):
+    """A network whose head gives one real number a record."""
+
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Return one number a record, (B,); for arguments and errors see `Network`."""
+        return super().forward(inputs, lengths).squeeze(1)
 
 
 def _fill(tokens: Tensor, lengths: Tensor, padded_length: int) -> tuple[Tensor, Tensor]:

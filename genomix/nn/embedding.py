@@ -1,4 +1,4 @@
-"""Tokens to vectors, with the position in the record added where asked for.
+"""Tokens, or real numbers, to vectors, with the position in the record added where asked for.
 
 B batch, N positions, D embedding, V vocabulary.
 """
@@ -16,11 +16,10 @@ from genomix.nn.dropout import Dropout
 Position = Literal["none", "learned", "sinusoidal"]
 
 
-class Embedding(nn.Module):
-    """Embeds tokens and, where asked for, their positions; positions behind a record's length come out as zeros.
+class PositionedEmbedding(nn.Module):
+    """What comes after every embedding: positions where asked for, zeros behind a record's length, dropout.
 
     Args:
-        vocabulary_size: V, with the padding token last.
         dim: D.
         position: `"none"`; `"learned"`, a table of `max_length` rows (the paper's APC); or `"sinusoidal"` (Vaswani et
             al. 2017, section 3.5), which has no parameters and no longest length.
@@ -28,21 +27,19 @@ class Embedding(nn.Module):
         dropout: Probability of zeroing an entry.
     """
 
-    def __init__(self, vocabulary_size: int, dim: int, position: Position, max_length: int, dropout: float) -> None:
+    def __init__(self, dim: int, position: Position, max_length: int, dropout: float) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(vocabulary_size, dim, padding_idx=vocabulary_size - 1)
         self.positions = nn.Embedding(max_length, dim) if position == "learned" else None
         self.sinusoidal = position == "sinusoidal"
         self.dropout = Dropout(dropout)
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Embed tokens (B, N) of any integer type, real where mask (B, N) is True, as (B, N, D).
+    def place(self, embedded: Tensor, mask: Tensor) -> Tensor:
+        """Add positions to (B, N, D), and leave only what is real by mask (B, N).
 
         Raises:
             ValueError: If positions are learned and N exceeds their number.
         """
-        embedded = self.tokens(tokens.long())
-        num_positions = tokens.shape[1]
+        num_positions = embedded.shape[1]
         if self.positions is not None:
             if num_positions > self.positions.num_embeddings:
                 raise ValueError(
@@ -53,6 +50,50 @@ class Embedding(nn.Module):
         elif self.sinusoidal:
             embedded = embedded + sinusoids(num_positions, embedded.shape[2]).to(embedded)
         return self.dropout(embedded * mask.unsqueeze(-1))
+
+
+class Embedding(PositionedEmbedding):
+    """Looks tokens up in a table.
+
+    Args:
+        vocabulary_size: V, with the padding token last.
+        dim: See `PositionedEmbedding`, also for what follows.
+        position: See there.
+        max_length: See there.
+        dropout: See there.
+    """
+
+    def __init__(self, vocabulary_size: int, dim: int, position: Position, max_length: int, dropout: float) -> None:
+        super().__init__(dim, position, max_length, dropout)
+        self.tokens = nn.Embedding(vocabulary_size, dim, padding_idx=vocabulary_size - 1)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Embed tokens (B, N) of any integer type, real where mask (B, N) is True, as (B, N, D).
+
+        Raises:
+            ValueError: If positions are learned and N exceeds their number.
+        """
+        return self.place(self.tokens(tokens.long()), mask)
+
+
+class ValueEmbedding(PositionedEmbedding):
+    """Maps the real numbers of a position linearly, as the Paramixer paper does for the adding problem.
+
+    Args:
+        num_channels: Numbers a position, F.
+        dim: See `PositionedEmbedding`, also for what follows.
+        position: See there.
+        max_length: See there.
+        dropout: See there.
+    """
+
+    def __init__(self, num_channels: int, dim: int, position: Position, max_length: int, dropout: float) -> None:
+        super().__init__(dim, position, max_length, dropout)
+        self.values = nn.Linear(num_channels, dim)
+
+    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
+        """Embed values (B, N, F), real where mask (B, N) is True, as (B, N, D); for errors see `place`."""
+        return self.place(self.values(values), mask)
 
 
 def sinusoids(num_positions: int, dim: int) -> Tensor:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from genomix.nn import mixing_triton
 from genomix.nn.factors_triton_backward import BLOCKS, compile_sizes, differentiate_mlp, make_link_weights
-from genomix.nn.positions import inside_records
 from genomix.nn.mixing_triton import compiled, linked_rows, load_rows, pad, share_out, store_rows
+from genomix.nn.positions import inside_records
 
 if TYPE_CHECKING:
     import triton.language as tl

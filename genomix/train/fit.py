@@ -164,7 +164,7 @@ class Fit:
         if not np.isfinite(loss):
             raise UsageError(
                 f"training stopped: the loss is {loss} in epoch {epoch}, after {step.number - 1} steps; "
-                "use a smaller --learning-rate, or a smaller model.encoder.link_scale"
+                "use a smaller --learning-rate"
             )
         tally.loss += loss * step.num_records
         tally.num_records += step.num_records
@@ -230,8 +230,7 @@ class Fit:
         probabilities = self.validate(self._stepper.judged)
         if not np.isfinite(probabilities).all():
             raise UsageError(
-                "training stopped: a validation record has a score that is not finite; "
-                "use a smaller --learning-rate, or a smaller model.encoder.link_scale"
+                "training stopped: a validation record has a score that is not finite; use a smaller --learning-rate"
             )
         names = dict.fromkeys((*REPORTED, self.config.metric))
         return {name: score(name, self.val_targets, probabilities) for name in names}

@@ -8,7 +8,7 @@ import numpy as np
 
 from genomix.config import Config, KmerConfig, NetworkConfig, ParamixerConfig
 from genomix.errors import UsageError
-from genomix.nn.build import build_classifier, is_position_bound
+from genomix.nn.build import build_classifier
 from genomix.nn.pooling import STATISTICS_RECORDS
 from genomix.runtime import available_memory_bytes
 from genomix.train.memory import measure_step_memory
@@ -73,7 +73,7 @@ def resolve(
     stride = config.prediction.stride
     if stride is not None and stride > model.max_length:
         raise UsageError(f"prediction.stride: {stride} leaves gaps between windows of {model.max_length} bp")
-    if is_position_bound(model) and config.prediction.long == "whole":
+    if model.is_position_bound and config.prediction.long == "whole":
         raise UsageError("prediction.long: whole does not go with learned positions, flatten pooling or padding: token")
     return config, said
 

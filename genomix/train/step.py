@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genomix.config import TrainingConfig
 from genomix.data.dataset import Batch
 from genomix.nn.classifier import Classifier
+from genomix.nn.penalty import total_penalty
 from genomix.train.optimise import make_optimizer, set_learning_rate
 
 
@@ -43,8 +44,12 @@ class Stepper:
     def run(self, batches: Iterable[Batch], num_records: int, learning_rate: float) -> Tensor:
         """Add up the gradients of some batches, `num_records` in all, and make a step.
 
+        What the network asks for the sake of its weights (`total_penalty`) is differentiated once a step, however many
+        batches it is made of: it is added to the mean loss of the records.
+
         Returns:
-            The mean loss of the records, on the device: reading it waits for the step.
+            The mean loss of the records, without the penalty, so that it compares with that on other records and of
+            other networks; on the device: reading it waits for the step.
         """
         set_learning_rate(self.optimizer, learning_rate)
         losses: list[Tensor] = []
@@ -54,6 +59,9 @@ class Stepper:
             loss = self.loss(logits.float(), batch.targets) / num_records
             self.scaler.scale(loss).backward()
             losses.append(loss.detach())
+        penalty = total_penalty(self.classifier)
+        if penalty is not None:
+            self.scaler.scale(penalty).backward()
         self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.classifier.parameters(), self.config.clip_norm)
         self.scaler.step(self.optimizer)

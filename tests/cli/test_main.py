@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-COMMANDS = ("train", "predict", "evaluate", "benchmark")
+COMMANDS = ("train", "predict", "evaluate", "compare", "models", "simulate", "benchmark")
+WITHOUT_THREADS = ("models", "simulate")
 HEAVY = ("torch", "sklearn", "numba", "pyarrow", "numpy", "matplotlib")
 
 
@@ -27,7 +28,7 @@ def test_every_command_has_help(genomix, command):
     done = genomix(command, "--help")
     assert done.code == 0
     assert done.stdout.startswith(f"Usage: genomix {command}")
-    assert "--threads" in done.stdout
+    assert ("--threads" in done.stdout) == (command not in WITHOUT_THREADS)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS)])

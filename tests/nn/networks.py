@@ -32,7 +32,7 @@ SMALL = {
     "induced": {"num_inducing": 4},
     "conv-transformer": {"num_convolutions": 2},
     "chordmixer": {"dim": 24},
-    "cnn": {"channels": [8, 4], "width": 4},
+    "cnn": {"channels": [8, 4], "width": 6},
     "hyena": {"filter_dim": 8},
     "mamba": {"state_dim": 4, "head_dim": 4, "chunk": 8},
 }

@@ -21,7 +21,7 @@ from torch import nn
 from genomix.config import PRESETS, make_config
 from genomix.errors import UsageError
 from genomix.nn import build
-from genomix.nn.build import build_classifier, is_position_bound
+from genomix.nn.build import build_classifier
 
 
 def label(chosen):
@@ -154,11 +154,11 @@ def test_position_bound_is_what_refuses_longer_records(position, pooling, paddin
         refused = False
     except ValueError:
         refused = True
-    assert is_position_bound(config.model) == refused
+    assert config.model.is_position_bound == refused
 
 
 def test_kmer_counts_are_not_position_bound():
-    assert not is_position_bound(make_config("kmer").model)
+    assert not make_config("kmer").model.is_position_bound
 
 
 def test_undecided_length_is_an_error():

@@ -17,7 +17,7 @@ from networks import (
 from torch.nn.functional import cross_entropy
 
 from genomix.config import ENCODER_SECTIONS, make_config
-from genomix.nn.build import ENCODERS, build_classifier, is_position_bound
+from genomix.nn.build import ENCODERS, build_classifier
 
 EVERY_ENCODER = pytest.mark.parametrize("name", ENCODERS)
 LOCAL = {"cnn"}
@@ -104,7 +104,7 @@ def test_position_bound_is_what_refuses_longer_records(name):
         refused = False
     except ValueError:
         refused = True
-    assert is_position_bound(config.model) == refused == ENCODER_SECTIONS[name].POSITION_BOUND
+    assert config.model.is_position_bound == refused == ENCODER_SECTIONS[name].POSITION_BOUND
 
 
 @EVERY_ENCODER

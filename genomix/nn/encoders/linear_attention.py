@@ -5,6 +5,8 @@ B batch, N positions, D embedding, H heads, P head dimension D / H, F features.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -16,45 +18,71 @@ SMALLEST = 1e-6
 """Added to the denominator, as in the linear transformer's published form."""
 
 
-def attend_linearly(queries: Tensor, keys: Tensor, values: Tensor, smallest: float | Tensor = SMALLEST) -> Tensor:
+def attend_linearly(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    inside: Tensor,
+    *,
+    smallest: float = SMALLEST,
+    floor: Tensor | None = None,
+) -> Tensor:
     """Return phi(q_i)^T (sum_j phi(k_j) v_j^T) / (phi(q_i)^T sum_j phi(k_j)) (Katharopoulos et al. 2020, equation 5).
 
-    Sums over positions and the ratio are taken in float32 at least.
+    Sums over positions and the ratio are taken in float32 at least. Numerator and denominator are one product each way:
+    the denominator is the numerator of values that are 1. It is these and the values that are zeroed where a position
+    does not count, since the features are many more.
 
     Args:
-        queries: Features phi(q), (B, H, N, F), none negative.
-        keys: Features phi(k), (B, H, N, F), zero at positions that do not count.
-        values: (B, H, N, P).
+        queries: Features phi(q), (B, H, N, F).
+        keys: Features phi(k), (B, H, N, F), finite everywhere.
+        values: (B, H, N, P), finite everywhere.
+        inside: True where a key counts, (B, 1, N, 1).
         smallest: Added to the denominator.
+        floor: What the denominator is raised to where it is less, broadcastable to (B, H, N, 1); for features that may
+            be negative.
 
     Returns:
         (B, H, N, P), of the type of `values`.
     """
     wide = torch.promote_types(values.dtype, torch.float32)
     with torch.autocast(values.device.type, enabled=False):
-        queries, keys, wide_values = queries.to(wide), keys.to(wide), values.to(wide)
-        summed = keys.transpose(-1, -2) @ wide_values
-        total = keys.sum(-2).unsqueeze(-1)
-        return (queries @ summed / (queries @ total + smallest)).to(values.dtype)
+        counted = torch.cat([values.to(wide), values.new_ones(*values.shape[:-1], 1, dtype=wide)], -1) * inside
+        attended = queries.to(wide) @ (keys.to(wide).mT @ counted)
+        numerator, denominator = attended[..., :-1], attended[..., -1:] + smallest
+        if floor is not None:
+            denominator = denominator.maximum(floor)
+        return (numerator / denominator).to(values.dtype)
+
+
+def elu_features(vectors: Tensor) -> Tensor:
+    """Map vectors of any shape to elu(x) + 1, which is positive (Katharopoulos et al. 2020, equation 7)."""
+    return nn.functional.elu(vectors) + 1
 
 
 class LinearAttention(nn.Module):
-    """Linear attention with phi(x) = elu(x) + 1 (Katharopoulos et al. 2020, equation 7)."""
+    """Linear attention with one feature map phi for queries and keys.
 
-    def __init__(self, dim: int, num_heads: int) -> None:
+    Args:
+        dim: D.
+        num_heads: H, a divisor of D.
+        features: phi, from (B, H, N, P) to (B, H, N, F), none negative.
+    """
+
+    def __init__(self, dim: int, num_heads: int, features: Callable[[Tensor], Tensor] = elu_features) -> None:
         super().__init__()
         self.projections = Projections(dim, num_heads)
+        self.features = features
 
     def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
         """Mix (B, N, D), of which lengths (B,) positions are real."""
         inside = real_positions(lengths, hidden.shape[1])[:, None, :, None]
         queries, keys, values = self.projections.split(hidden)
-        elu = nn.functional.elu
-        return self.projections.merge(attend_linearly(elu(queries) + 1, (elu(keys) + 1) * inside, values))
+        return self.projections.merge(attend_linearly(self.features(queries), self.features(keys), values, inside))
 
 
 class LinearTransformer(Stack):
-    """A stack of pre-norm layers of linear attention; for arguments see `Transformer`."""
+    """A stack of pre-norm layers of linear attention with phi(x) = elu(x) + 1; for arguments see `Transformer`."""
 
     def __init__(
         self,

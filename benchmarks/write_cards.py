@@ -1,0 +1,108 @@
+"""Writes measured figures into the cards of the models and into docs/models.md, between their marks.
+
+The figures are read from benchmarks/results: `speed.csv`, which `genomix benchmark --csv` writes, and any number of
+`.json` files, which `compare_models.py --results` writes.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from compare_models import METRICS, to_markdown
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
+
+
+def replace_marked(path: Path, text: str) -> None:
+    """Put a text between the marks of a file; a file without them is left alone."""
+    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, behind = rest.partition(END)
+    if begin and end:
+        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{behind}", encoding="utf-8")
+
+
+def read_speed() -> list[dict[str, str]]:
+    """Return the rows of the speed benchmark."""
+    path = RESULTS / "speed.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as table:
+        return list(csv.DictReader(table))
+
+
+def read_comparisons() -> list[dict[str, Any]]:
+    """Return the results of comparisons on sets of data."""
+    found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    return sorted(found, key=lambda results: results["max_length"])
+
+
+def number(text: str) -> str:
+    """Round a figure of the table of speeds to three digits; what was not measured stays empty."""
+    return f"{float(text):.3g}" if text else "-"
+
+
+def speed_table(rows: list[dict[str, str]], *, named: bool) -> str:
+    """Write speed and memory, a row for a model and length."""
+    columns = ["model"] * named + ["bp", "training step (s)", "inference (s)", "training (MiB)", "inference (MiB)"]
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for row in rows:
+        cells = [f"`{row['model']}`"] * named + [f"{int(row['length']):,}"]
+        if row["status"] == "ok":
+            cells += [number(row[name]) for name in ("train_step_s", "inference_s")]
+            cells += [f"{float(row[name]):,.0f}" for name in ("peak_memory_mib", "inference_peak_memory_mib")]
+        else:
+            cells += [row["status"], "", "", ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    setting = rows[0]
+    conditions = f"One record, {setting['threads']} threads, {setting['dtype']}, {setting['processor']}"
+    lines += ["", f"{conditions}; the memory is that of the whole process, as `genomix benchmark` measures it."]
+    return "\n".join(lines)
+
+
+def accuracy_table(model: str, comparisons: list[dict[str, Any]]) -> str:
+    """Write what one model reached on each set of data."""
+    lines = ["| data | parameters | " + " | ".join(METRICS) + " |", "|---" * (2 + len(METRICS)) + "|"]
+    for results in comparisons:
+        for row in results["rows"]:
+            if row["model"] == model and METRICS[0] in row:
+                cells = ["{:.3f} ({:.3f} to {:.3f})".format(*row[name]) for name in METRICS]
+                lines.append(f"| {results['title']} | {row['parameters']:,} | {' | '.join(cells)} |")
+    if len(lines) == 2:
+        return ""
+    lines += ["", f"At equal size and time to train, {conditions(comparisons)}: see docs/models.md for all models."]
+    return "\n".join(lines)
+
+
+def conditions(comparisons: list[dict[str, Any]]) -> str:
+    """Say how the comparisons were made."""
+    return "; ".join(f"{one['title']}: {one['minutes']:g} minutes on one thread" for one in comparisons)
+
+
+def main() -> None:
+    """Fill in every card that has figures, and the page of all models."""
+    speed, comparisons = read_speed(), read_comparisons()
+    for card in sorted((ROOT / "models").glob("*/README.md")):
+        model = card.parent.name
+        rows = [row for row in speed if row["model"] == model]
+        parts = [speed_table(rows, named=False)] if rows else []
+        parts += [table for table in [accuracy_table(model, comparisons)] if table]
+        if parts:
+            replace_marked(card, "\n\n".join(parts))
+    whole = [
+        f"### {one['title']}\n\n{one['minutes']:g} minutes on one thread each, records of up to "
+        f"{one['max_length']:,} bp, one seed.\n\n{to_markdown(one)}"
+        for one in comparisons
+    ]
+    if speed:
+        whole.append("### Speed and memory\n\n" + speed_table(speed, named=True))
+    if whole:
+        replace_marked(ROOT / "docs" / "models.md", "\n\n".join(whole))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The runs to compare: their predictions, and what is known of the models that made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from genomix import checkpoint
+from genomix.config import NetworkConfig, make_config
+from genomix.data.labels import LabelRow, read_labels
+from genomix.data.prediction_reader import PredictionTable, read_predictions
+from genomix.errors import DataError, GenomixError, NoInputError, Problems, UsageError
+
+Warn = Callable[[str], None]
+
+
+class RunFile(NamedTuple):
+    """A run as it was named, its predictions table, and its directory, if it is one."""
+
+    name: str
+    path: Path
+    directory: Path | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """Predictions to compare.
+
+    Attributes:
+        name: As the user named the run.
+        path: Of the predictions table.
+        table: The predictions.
+        labels: Rows of the `splits.tsv` beside the predictions; none where there is no such file.
+        model: Preset, and the encoder where it is not the preset's; None where there is no configuration beside them.
+        num_parameters: Of the model; None where no meta data are beside them.
+    """
+
+    name: str
+    path: Path
+    table: PredictionTable
+    labels: list[LabelRow]
+    model: str | None
+    num_parameters: int | None
+
+
+def find_runs(paths: Sequence[str], baseline: str | None) -> tuple[list[RunFile], int]:
+    """Return the runs with the baseline among them, and its place; a baseline that is none of the others comes first.
+
+    Args:
+        paths: Run directories or predictions tables.
+        baseline: One of them or a further one; by default the first.
+
+    Raises:
+        UsageError: If there are fewer than two, or one is named twice.
+        NoInputError: If one does not exist, or is a directory without predictions; all of them are reported at once.
+    """
+    problems = Problems()
+    files = [_find(path, problems) for path in paths]
+    chosen = None if baseline is None else _find(baseline, problems)
+    if chosen is not None and chosen.path.resolve() not in {file.path.resolve() for file in files}:
+        files.insert(0, chosen)
+    places: dict[Path, int] = {}
+    for place, file in enumerate(files):
+        first = places.setdefault(file.path.resolve(), place)
+        if first != place:
+            raise UsageError(f"{file.name}: is the same run as {files[first].name}; name each run once")
+    if len(files) < 2:
+        raise UsageError("give at least two runs to compare: genomix compare run-a/ run-b/")
+    problems.raise_if_any(NoInputError)
+    return files, 0 if chosen is None else places[chosen.path.resolve()]
+
+
+def read_runs(files: Sequence[RunFile], warn: Warn) -> list[Run]:
+    """Read the predictions of each run, and what is beside them.
+
+    Raises:
+        NoInputError: If a table is unreadable or empty.
+        DataError: If a file is damaged. The problems of all runs are reported at once, as the first one's error.
+    """
+    runs: list[Run] = []
+    failures: list[GenomixError] = []
+    for file in files:
+        try:
+            runs.append(_read_run(file, warn))
+        except GenomixError as error:
+            failures.append(error)
+    if failures:
+        raise type(failures[0])("\n".join(str(error) for error in failures))
+    return runs
+
+
+def _find(path: str, problems: Problems) -> RunFile:
+    name = path.rstrip("/") or path
+    if Path(path).is_dir():
+        table = Path(path) / checkpoint.PREDICTIONS
+        if not table.is_file():
+            problems.add(
+                f"{name}: has no {checkpoint.PREDICTIONS}, which training writes of the held-out records; compare a "
+                f"table of predictions instead (genomix predict {name} test.fa -o pred.tsv) and name its --labels"
+            )
+        return RunFile(name, table, Path(path))
+    if not Path(path).exists():
+        problems.add(f"{name}: there is no such run directory or predictions table; check the path")
+    return RunFile(name, Path(path), None)
+
+
+def _read_run(file: RunFile, warn: Warn) -> Run:
+    table = read_predictions(file.path)
+    labels: list[LabelRow] = []
+    model = num_parameters = None
+    if file.directory is not None:
+        splits, config, meta = (
+            file.directory / name for name in (checkpoint.SPLITS, checkpoint.CONFIG, checkpoint.META)
+        )
+        labels = read_labels(str(splits), warn) if splits.is_file() else []
+        model = _read_model(config) if config.is_file() else None
+        num_parameters = _read_num_parameters(meta) if meta.is_file() else None
+    return Run(file.name, file.path, table, labels, model, num_parameters)
+
+
+def _read_model(path: Path) -> str:
+    try:
+        config = make_config(path=path)
+    except UsageError as error:
+        raise DataError(str(error)) from error
+    usual = make_config(config.preset)
+    used, named = (
+        one.model.encoder.name if isinstance(one.model, NetworkConfig) else one.model.kind for one in (config, usual)
+    )
+    return config.preset if used == named else f"{config.preset} with {used}"
+
+
+def _read_num_parameters(path: Path) -> int:
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+        return int(stated["num_parameters"])
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: damaged meta data ({error.msg}); restore it or train again") from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: damaged meta data (num_parameters: {error!r}); restore it or train again") from error
