@@ -1,59 +1,94 @@
-"""Multi-head softmax attention over what a pattern lets each position see, in plain loops."""
+"""The parts that formulas of encoders share, for one record (n, D), in plain torch; and a whole stack of layers."""
 
+import math
+
+import numpy as np
 import torch
+from checks import assert_encodes, make_batch
 
 
-def randomise(module, seed=0):
-    """Every parameter random, so that none is at a special value, in float64."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.double().parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * 0.4)
-    return module
+def linear(module, x):
+    return x @ module.weight.T + (0 if module.bias is None else module.bias)
 
 
-def make_records(lengths, dim, most):
-    """Records of some lengths, zero behind them, that gradients are taken of."""
-    hidden = torch.randn(len(lengths), most, dim, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    inside = torch.arange(most) < torch.tensor(lengths)[:, None]
-    return (hidden * inside[..., None]).requires_grad_()
+def gelu(x):
+    return x * (1 + torch.erf(x / math.sqrt(2))) / 2
 
 
-def split(inward, record, num_heads):
-    """Queries, keys and values, each a list of (N, P), one a head."""
-    dim = record.shape[1]
-    projected = record @ inward.weight.T + inward.bias
-    parts = projected[:, :dim], projected[:, dim : 2 * dim], projected[:, 2 * dim :]
-    return [part.split(dim // num_heads, 1) for part in parts]
+def two_layers(module, x):
+    return linear(module[2], gelu(linear(module[0], x)))
 
 
-def attend_one(query, keys, values, seen):
-    """One query (P,) over the keys that it sees, a list of positions."""
-    weights = torch.exp(keys[seen] @ query / len(query) ** 0.5)
-    return weights @ values[seen] / weights.sum()
+def normalise(module, x):
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / (centred.square().mean(-1, keepdim=True) + module.eps).sqrt() * module.weight + module.bias
 
 
-def attend(record, inward, outward, num_heads, sees):
-    """Attention of a record (N, D), where sees(head, i, j) says whether position i sees j."""
-    queries, keys, values = split(inward, record, num_heads)
-    length = len(record)
-    heads = []
-    for h in range(num_heads):
-        seen = [[j for j in range(length) if sees(h, i, j)] for i in range(length)]
-        heads.append(torch.stack([attend_one(queries[h][i], keys[h], values[h], seen[i]) for i in range(length)]))
-    return torch.cat(heads, 1) @ outward.weight.T + outward.bias
+def shift(x, offset):
+    """Rows x_(i + offset), zeros beyond the ends."""
+    zeros = x.new_zeros(abs(offset), x.shape[1])
+    return torch.cat([zeros, x])[: len(x)] if offset < 0 else torch.cat([x, zeros])[offset:]
 
 
-def assert_equal_values_and_gradients(mixer, lengths, most, expect):
-    """Compare a mixer with expect(record (N, D), length) on each record, within the lengths."""
-    dim = mixer.projections.outward.in_features
-    records = make_records(lengths, dim, most)
-    inputs = [records, *mixer.parameters()]
-    together = mixer(records, torch.tensor(lengths))
-    found = torch.cat([row[:length] for row, length in zip(together, lengths, strict=True)])
-    expected = torch.cat([expect(row[:length]) for row, length in zip(records, lengths, strict=True)])
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
-    towards = torch.cos(torch.arange(found.numel(), dtype=torch.float64)).view_as(found)
-    gradients = [torch.autograd.grad((part * towards).sum(), inputs) for part in (found, expected)]
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+def find_pairs(length, sees):
+    """Which positions see which, (n, n), where sees(i, j) says so of each pair."""
+    return torch.tensor([[sees(i, j) for j in range(length)] for i in range(length)])
+
+
+def softmax_weights(queries, keys, seen=True):
+    """Weights (n, m) of the keys (m, P) for queries (n, P), of those keys that are seen, (n, m)."""
+    weights = torch.exp(queries @ keys.T / math.sqrt(queries.shape[1])) * seen
+    return weights / weights.sum(1, keepdim=True)
+
+
+def split(num_heads, *parts):
+    """The heads of parts (n, D): the columns (n, P) of each part, head by head."""
+    return list(zip(*(part.chunk(num_heads, 1) for part in parts), strict=True))
+
+
+def attend(num_heads, queries, keys, values, seen=True):
+    """Softmax attention in every head, of queries (n, D) to keys and values (m, D)."""
+    return torch.cat([softmax_weights(q, k, seen) @ v for q, k, v in split(num_heads, queries, keys, values)], 1)
+
+
+def weigh_by_softmax(_mixer, _head, queries, keys):
+    return softmax_weights(queries, keys)
+
+
+def mix(mixer, x, weigh=weigh_by_softmax, inward=None):
+    """Multi-head attention, where weigh(mixer, head, queries, keys) gives the weights (n, n) of the values."""
+    parts = linear(inward or mixer.projections.inward, x).chunk(3, 1)
+    heads = enumerate(split(mixer.projections.num_heads, *parts))
+    return linear(mixer.projections.outward, torch.cat([weigh(mixer, head, q, k) @ v for head, (q, k, v) in heads], 1))
+
+
+def assert_is_softmax_attention(mixer, lengths, dim, scale=1.0, tolerance=1e-9):
+    x, counts = make_batch(lengths, dim)
+    for row, record, length in zip(mixer(x * scale, counts), x * scale, lengths, strict=True):
+        torch.testing.assert_close(row[:length], mix(mixer, record[:length]), rtol=tolerance, atol=tolerance)
+
+
+def position_table(num_positions, dim):
+    """Vaswani et al. 2017, section 3.5."""
+    table = np.zeros((num_positions, dim))
+    for i in range(num_positions):
+        for channel in range(dim):
+            angle = i / 10000 ** ((channel - channel % 2) / dim)
+            table[i, channel] = math.cos(angle) if channel % 2 else math.sin(angle)
+    return torch.from_numpy(table)
+
+
+def encode(network, x, weigh):
+    """The pre-norm layers of a stack."""
+    if network.position == "sinusoidal":
+        x = x + position_table(*x.shape)
+    for layer in network.layers:
+        x = x + mix(layer.mixer, normalise(layer.mixer_norm, x), weigh)
+        x = x + two_layers(layer.mlp, normalise(layer.mlp_norm, x))
+    return normalise(network.norm, x)
+
+
+def assert_stack_equals(network, weigh, tolerance=1e-9):
+    dim = len(network.norm.weight)
+    gradients = assert_encodes(network, lambda x: encode(network, x, weigh), [1, 2, 7, 12, 5], dim, tolerance=tolerance)
+    assert all(gradient.any() for gradient in gradients)

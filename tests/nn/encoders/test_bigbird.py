@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from dense import assert_equal_values_and_gradients, attend, randomise
+from checks import assert_mixes, randomise
+from dense import assert_is_softmax_attention, find_pairs, mix, softmax_weights
 
 from genomix.nn.encoders.bigbird import BigBird, BlockAttention
-from genomix.nn.encoders.transformer import SoftmaxAttention
 
 DIM, NUM_HEADS = 4, 2
 LENGTHS = [1, 2, 3, 8, 15, 22]
@@ -34,28 +34,18 @@ def test_equals_dense_attention_over_its_blocks(block, max_length, num_random):
     mixer = randomise(make(block, num_random, max_length))
     draws = mixer.draws.tolist()
 
-    def expect(record):
-        num_blocks = -(-len(record) // block)
-        seen = [[seen_blocks(draws, h, b, num_blocks) for b in range(num_blocks)] for h in range(NUM_HEADS)]
-        projections = mixer.projections
-        return attend(
-            record,
-            projections.inward,
-            projections.outward,
-            NUM_HEADS,
-            lambda h, i, j: j // block in seen[h][i // block],
-        )
+    def weigh(_, head, queries, keys):
+        num_blocks = -(-len(keys) // block)
+        seen = [seen_blocks(draws, head, query_block, num_blocks) for query_block in range(num_blocks)]
+        return softmax_weights(queries, keys, find_pairs(len(keys), lambda i, j: j // block in seen[i // block]))
 
-    assert_equal_values_and_gradients(mixer, LENGTHS, 25, expect)
+    assert_mixes(mixer, lambda record: mix(mixer, record, weigh), LENGTHS, DIM, padding=3)
 
 
 @pytest.mark.parametrize(("block", "length"), [(64, 1), (64, 50), (5, 50), (7, 50)])
 def test_few_blocks_are_full_attention(block, length):
     num_blocks = -(-length // block)
-    mixer, full = randomise(make(block, max(0, num_blocks - 4), 50)), SoftmaxAttention(DIM, NUM_HEADS).double()
-    full.projections.load_state_dict(mixer.projections.state_dict())
-    hidden, lengths = torch.randn(1, length, DIM, dtype=torch.float64), torch.tensor([length])
-    torch.testing.assert_close(mixer(hidden, lengths), full(hidden, lengths))
+    assert_is_softmax_attention(randomise(make(block, max(0, num_blocks - 4), 50)), [length], DIM)
 
 
 def test_random_blocks_are_drawn_once_for_each_layer_head_and_block_and_kept():

@@ -3,8 +3,9 @@
 import hypothesis.strategies as st
 import pytest
 import torch
+from checks import draw, randomise
+from dense import assert_stack_equals
 from hypothesis import given, settings
-from test_transformer import assert_equals_dense, randomise
 
 from genomix.nn.encoders.linear_attention import LinearTransformer, attend_linearly
 
@@ -21,14 +22,13 @@ def elu_weights(mixer, head, queries, keys):
 
 def make(num_keys, num_heads, seed, num_features=4):
     """Features, none negative, and values."""
-    generator = torch.Generator().manual_seed(seed)
-    draw = torch.randn(3, 2, num_heads, num_keys, num_features, generator=generator, dtype=torch.float64)
-    return draw[0].exp(), draw[1].exp(), draw[2]
+    queries, keys, values = draw(3, 2, num_heads, num_keys, num_features, seed=seed)
+    return queries.exp(), keys.exp(), values
 
 
 @pytest.mark.parametrize(("dim", "num_heads"), [(8, 2), (9, 3), (5, 1)])
 def test_stack_equals_the_dense_formulas(dim, num_heads):
-    assert_equals_dense(randomise(LinearTransformer(dim, 6, 2, num_heads, position="none")), elu_weights)
+    assert_stack_equals(randomise(LinearTransformer(dim, 6, 2, num_heads, position="none")), elu_weights)
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,10 +1,20 @@
 """Whole layers equal their formulas, position by position, whatever the parts they are computed in."""
 
 import copy
+import itertools
 
-import numpy as np
 import pytest
 import torch
+from checks import (
+    assert_dropout_acts_in_training_only,
+    assert_encodes,
+    assert_same,
+    draw,
+    make_batch,
+    randomise,
+    watch_kept,
+)
+from dense import linear, normalise, shift
 
 from genomix.nn.encoders import mamba
 from genomix.nn.encoders.mamba import Mamba
@@ -19,94 +29,58 @@ def _many_parts(monkeypatch):
     monkeypatch.setattr(mamba, "CACHED_ROWS", 8)
 
 
-def array(tensor):
-    return tensor.detach().double().numpy()
-
-
-def randomise(module, seed=0, scale=0.5):
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * scale)
-    return module
-
-
-def make(num_layers=2, **more):
-    return randomise(Mamba(DIM, num_layers, STATE_DIM, EXPAND, HEAD_DIM, CHUNK, **more))
-
-
-def make_batch(num_positions=25):
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(len(LENGTHS), num_positions, DIM, generator=generator, dtype=torch.float64), torch.tensor(
-        LENGTHS
-    )
-
-
-def normalise(module, x):
-    centred = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + module.eps)
-    return centred * array(module.weight) + array(module.bias)
+def make(num_layers=2, chunk=CHUNK, **more):
+    return randomise(Mamba(DIM, num_layers, STATE_DIM, EXPAND, HEAD_DIM, chunk, **more))
 
 
 def silu(x):
-    return x / (1 + np.exp(-x))
+    return x / (1 + torch.exp(-x))
 
 
 def run(direction, projected):
-    """One record, from the first position to the last, by the paper's recurrence, (N, E)."""
-    gate, inputs, steps = np.split(projected, [INNER, 2 * INNER + 2 * STATE_DIM], 1)
-    taps, bias = array(direction.short.weight)[:, 0, 0], array(direction.short.bias)
-    skip, rates = array(direction.skip), np.exp(array(direction.log_rate))
-    steps = np.log1p(np.exp(steps + array(direction.step_bias)))
-    state = np.zeros((HEADS, STATE_DIM, HEAD_DIM))
+    """One record, from the first position to the last, by the paper's recurrence, (n, E)."""
+    gate, inputs, steps = projected.split([INNER, INNER + 2 * STATE_DIM, HEADS], 1)
+    taps = direction.short.weight[:, 0, 0].unbind(1)
+    short = silu(direction.short.bias + sum(tap * shift(inputs, offset - 3) for offset, tap in enumerate(taps)))
+    x, keys, queries = short.split([INNER, STATE_DIM, STATE_DIM], 1)
+    x = x.unflatten(1, (HEADS, HEAD_DIM))
+    steps = torch.log1p(torch.exp(steps + direction.step_bias))
+    decays = torch.exp(-direction.log_rate.exp() * steps)
+    state = [x.new_zeros(STATE_DIM, HEAD_DIM)] * HEADS
     outputs = []
-    for i in range(len(projected)):
-        short = silu(bias + sum(taps[:, 3 - back] * inputs[i - back] for back in range(4) if back <= i))
-        x, k, q = np.split(short, [INNER, INNER + STATE_DIM])
-        x = x.reshape(HEADS, HEAD_DIM)
-        for head in range(HEADS):
-            step = steps[i, head]
-            state[head] = np.exp(-rates[head] * step) * state[head] + step * np.outer(k, x[head])
-        y = (np.einsum("s,hsp->hp", q, state) + skip[:, None] * x).reshape(-1) * silu(gate[i])
-        outputs.append(y / np.sqrt((y**2).mean() + 1e-5) * array(direction.norm.weight))
-    return np.stack(outputs)
+    for i, head in itertools.product(range(len(x)), range(HEADS)):
+        state[head] = decays[i, head] * state[head] + steps[i, head] * torch.outer(keys[i], x[i, head])
+        outputs.append(queries[i] @ state[head] + direction.skip[head] * x[i, head])
+    y = torch.stack(outputs).view(-1, INNER) * silu(gate)
+    return y / (y.square().mean(1, keepdim=True) + 1e-5).sqrt() * direction.norm.weight
 
 
 def encode(network, x):
-    """One record (N, D)."""
+    """One record (n, D)."""
     for layer in network.layers:
-        projected = normalise(layer.norm, x) @ array(layer.inward.weight).T
-        mixed = run(layer.ahead, projected) + run(layer.back, projected[::-1])[::-1]
-        x = x + mixed @ array(layer.outward.weight).T
+        projected = linear(layer.inward, normalise(layer.norm, x))
+        x = x + linear(layer.outward, run(layer.ahead, projected) + run(layer.back, projected.flip(0)).flip(0))
     return normalise(network.norm, x)
 
 
 def test_stack_equals_the_formulas():
-    network = make().double()
-    x, lengths = make_batch()
-    found = array(network(x, lengths))
-    for row, record, length in zip(found, array(x), LENGTHS, strict=True):
-        np.testing.assert_allclose(row[:length], encode(network, record[:length]), rtol=1e-9, atol=1e-9)
-        assert not row[length:].any()
+    network = make()
+    assert_encodes(network, lambda x: encode(network, x), LENGTHS, DIM)
 
 
 @pytest.mark.parametrize("num_positions", [1, 2, 4, 5, 27])
 def test_parts_change_neither_values_nor_gradients(num_positions):
-    direction = make(1).layers[0].ahead.double()
-    generator = torch.Generator().manual_seed(0)
-    projected = torch.randn(2, num_positions, sum(direction.projected_dims), generator=generator, dtype=torch.float64)
-    projected.requires_grad_()
+    direction = make(1).layers[0].ahead
+    projected = draw(2, num_positions, sum(direction.projected_dims)).requires_grad_()
     inside = (torch.arange(num_positions) < torch.tensor([[num_positions], [num_positions // 2]])).unsqueeze(2)
     whole = direction.advance(projected, *direction.start(projected), inside).outputs
-    found = direction(projected, inside)
-    torch.testing.assert_close(found, whole)
-    needed, weights = [projected, *direction.parameters()], torch.cos(whole.detach())
-    torch.testing.assert_close(torch.autograd.grad(found, needed, weights), torch.autograd.grad(whole, needed, weights))
+    assert_same(direction(projected, inside), whole, [projected, *direction.parameters()])
 
 
 def test_frozen_parameters_get_no_gradient_and_the_others_do():
     network = make()
     frozen = network.layers[0].ahead.log_rate.requires_grad_(False)
-    network(make_batch()[0].float(), torch.tensor(LENGTHS)).sin().sum().backward()
+    network(*make_batch(LENGTHS, DIM)).sin().sum().backward()
     assert frozen.grad is None
     assert all(parameter.grad is not None for parameter in network.parameters() if parameter is not frozen)
 
@@ -116,20 +90,18 @@ def reverse(x):
 
 
 def test_exchanging_the_directions_reverses_records_within_their_own_length():
-    network = make().double()
+    network = make()
     exchanged = copy.deepcopy(network)
     for layer in exchanged.layers:
         layer.ahead, layer.back = layer.back, layer.ahead
-    x, lengths = make_batch()
+    x, lengths = make_batch(LENGTHS, DIM)
     torch.testing.assert_close(exchanged(reverse(x), lengths), reverse(network(x, lengths)))
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 100])
 def test_the_chunk_changes_nothing(chunk):
-    network = make().double()
-    other = Mamba(DIM, 2, STATE_DIM, EXPAND, HEAD_DIM, chunk).double()
-    other.load_state_dict(network.state_dict())
-    torch.testing.assert_close(other(*make_batch()), network(*make_batch()))
+    batch = make_batch(LENGTHS, DIM)
+    torch.testing.assert_close(make(chunk=chunk)(*batch), make()(*batch))
 
 
 def test_starts_as_published():
@@ -145,10 +117,9 @@ def test_starts_as_published():
 
 
 def test_keeps_its_input_and_the_starts_of_parts_only():
-    direction = make(1).layers[0].ahead
+    direction = make(1).layers[0].ahead.float()
     projected = torch.randn(1, 32, sum(direction.projected_dims), requires_grad=True)
-    sizes = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: sizes.append(tensor.numel()), lambda _: None):
+    with watch_kept() as sizes:
         direction(projected, torch.ones(1, 32, 1, dtype=torch.bool))
     parts, start = 32 // 8, 3 * (INNER + 2 * STATE_DIM) + STATE_DIM * INNER
     assert sum(sizes) == projected.numel() + 32 + parts * start
@@ -156,7 +127,7 @@ def test_keeps_its_input_and_the_starts_of_parts_only():
 
 def test_scans_in_float32_under_autocast():
     """There and back, where a caller leaves autocast on for both."""
-    direction = make(1).layers[0].ahead
+    direction = make(1).layers[0].ahead.float()
     narrow = torch.randn(1, 32, sum(direction.projected_dims), dtype=torch.bfloat16)
     inside = torch.ones(1, 32, 1, dtype=torch.bool)
     whole = direction(narrow.float(), inside)
@@ -170,7 +141,4 @@ def test_scans_in_float32_under_autocast():
 
 
 def test_dropout_acts_in_training_only():
-    network, batch = make(dropout=0.5), (make_batch()[0].float(), torch.tensor(LENGTHS))
-    assert not torch.equal(network(*batch), network(*batch))
-    network.eval()
-    assert torch.equal(network(*batch), network(*batch))
+    assert_dropout_acts_in_training_only(make, DIM)

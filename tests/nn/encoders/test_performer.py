@@ -7,9 +7,10 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
+from checks import draw, randomise
+from dense import assert_stack_equals, softmax_weights
 from hypothesis import given, settings
 from scipy import stats
-from test_transformer import assert_equals_dense, randomise, softmax_weights
 
 from genomix.nn.encoders.performer import Performer, attend_by_positive_features, draw_directions
 
@@ -35,7 +36,7 @@ def attend(queries, keys, values, directions, length=None):
 
 
 def draw_heads(*shape, seed=0, scale=1.0):
-    queries, keys, values = torch.randn(3, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    queries, keys, values = draw(3, *shape, seed=seed)
     return queries * scale, keys * scale, values
 
 
@@ -43,13 +44,13 @@ def draw_heads(*shape, seed=0, scale=1.0):
 def test_stack_equals_the_dense_formulas(dim, num_heads, num_features):
     torch.manual_seed(0)
     network = randomise(Performer(dim, 6, 2, num_heads, num_features, position="none"))
-    assert_equals_dense(network, positive_weights)
+    assert_stack_equals(network, positive_weights)
 
 
 def test_equals_softmax_attention_where_features_are_many():
     torch.manual_seed(0)
     heads = draw_heads(1, 2, 20, 4, scale=0.5)
-    exact = torch.stack([softmax_weights(None, 0, q, k) @ v for q, k, v in zip(*(x[0] for x in heads), strict=True)])
+    exact = torch.stack([softmax_weights(q, k) @ v for q, k, v in zip(*(x[0] for x in heads), strict=True)])
     errors = [
         (attend(*heads, draw_directions(2, num_features, 4))[0] - exact).norm() / exact.norm()
         for num_features in (8, 20_000)

@@ -5,8 +5,9 @@ import math
 import hypothesis.strategies as st
 import pytest
 import torch
+from checks import draw, randomise
+from dense import assert_stack_equals
 from hypothesis import given, settings
-from test_transformer import assert_equals_dense, randomise
 
 from genomix.nn.encoders.rfa import Rfa, attend_by_fourier_features
 
@@ -40,15 +41,11 @@ def gaussian_weights(widths, queries, keys):
     return kernel / kernel.sum(1, keepdim=True)
 
 
-def draw(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
 @pytest.mark.parametrize(("dim", "num_heads", "num_features"), [(8, 2, 10), (9, 3, 3), (5, 1, 1), (4, 4, 7)])
 def test_stack_equals_the_dense_formulas(dim, num_heads, num_features):
     torch.manual_seed(0)
     network = randomise(Rfa(dim, 6, 2, num_heads, num_features, position="none"))
-    assert_equals_dense(network, module_weights)
+    assert_stack_equals(network, module_weights)
 
 
 @pytest.mark.parametrize(("num_features", "width", "stretch"), [(2, 2.0, 5.0), (8, 1.5, 1.7), (8, 0.4, 0.5)])

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from dense import assert_equal_values_and_gradients, attend, randomise
+from checks import assert_mixes, randomise, watch_kept
+from dense import assert_is_softmax_attention, find_pairs, mix, softmax_weights
 
 from genomix.nn.encoders import joint
 from genomix.nn.encoders.sparse_transformer import SparseAttention, SparseTransformer
-from genomix.nn.encoders.transformer import SoftmaxAttention
 
 DIM, NUM_HEADS = 4, 2
 LENGTHS = [1, 2, 3, 7, 12, 19]
@@ -17,21 +17,19 @@ def make(pattern, stride, num_summaries=1):
 
 
 def sees_strided(stride):
-    return lambda _, i, j: abs(i - j) < stride or (i - j) % stride == 0
+    return lambda i, j: abs(i - j) < stride or (i - j) % stride == 0
 
 
 def sees_fixed(stride, num_summaries):
-    return lambda _, i, j: i // stride == j // stride or j % stride >= stride - num_summaries or j % stride == 0
+    return lambda i, j: i // stride == j // stride or j % stride >= stride - num_summaries or j % stride == 0
 
 
-def assert_follows(mixer, sees, most=21):
+def assert_follows(mixer, sees):
+    def weigh(_, __, queries, keys):
+        return softmax_weights(queries, keys, find_pairs(len(keys), sees))
+
     randomise(mixer)
-    projections = mixer.projections
-
-    def expect(record):
-        return attend(record, projections.inward, projections.outward, NUM_HEADS, sees)
-
-    assert_equal_values_and_gradients(mixer, LENGTHS, most, expect)
+    assert_mixes(mixer, lambda record: mix(mixer, record, weigh), LENGTHS, DIM)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4, 7, 18, 1000])
@@ -54,17 +52,13 @@ def test_equals_it_where_no_kernel_tells_the_totals(pattern, monkeypatch):
 @pytest.mark.parametrize("pattern", ["strided", "fixed"])
 @pytest.mark.parametrize("length", [1, 6, 50])
 def test_a_long_stride_is_full_attention(pattern, length):
-    sparse, full = randomise(make(pattern, 50, 9)), SoftmaxAttention(DIM, NUM_HEADS).double()
-    full.load_state_dict(sparse.state_dict())
-    hidden, lengths = torch.randn(1, length, DIM, dtype=torch.float64), torch.tensor([length])
-    torch.testing.assert_close(sparse(hidden, lengths), full(hidden, lengths))
+    assert_is_softmax_attention(randomise(make(pattern, 50, 9)), [length], DIM)
 
 
 @pytest.mark.parametrize("pattern", ["strided", "fixed"])
 def test_keeps_memory_in_proportion_to_the_length(pattern):
     mixer = make(pattern, 32, 4)
-    sizes = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
+    with watch_kept() as sizes:
         mixer(torch.randn(1, 1024, DIM), torch.tensor([1024]))
     assert max(sizes) <= 3 * 1024 * NUM_HEADS * 8 * 1.1  # three blocks of keys, eight features with the mark
 

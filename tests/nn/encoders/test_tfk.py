@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
+from checks import randomise
+from dense import assert_stack_equals
 from pydantic import ValidationError
-from test_transformer import assert_equals_dense, randomise
 
 from genomix.config.encoders import TfkConfig
 from genomix.nn.dropout import Dropout
@@ -62,7 +63,7 @@ def make_map(name, num_layers=1, num_heads=64, head_dim=16, dropout=0.0, orthogo
 @pytest.mark.parametrize(("dim", "num_heads"), [(16, 2), (6, 2)])
 def test_stack_equals_the_dense_formulas(name, num_layers, dim, num_heads):
     network = Tfk(dim, 6, 2, num_heads, feature_map=name, feature_layers=num_layers, position="none")
-    assert_equals_dense(randomise(network.eval(), scale=0.7), kernel_weights(name))
+    assert_stack_equals(randomise(network.eval(), scale=0.7), kernel_weights(name))
 
 
 @pytest.mark.parametrize("name", ["elu", *TRAINABLE])
