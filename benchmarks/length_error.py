@@ -7,7 +7,8 @@ Each network is trained on short records first, and goes on to records twice as 
 has used up its time at a length. Its error at a length is taken, before it goes on, on records that were never looked
 at. Every step draws new records, so nothing can be learnt by heart. It ends where it gets more than `--give-up` per
 cent wrong. All networks have the same embedding (linear for adding, tokens for temporal order), pooling and head, and
-the learning rate of their preset. What is in the file of results is not run again.
+the learning rate of their preset. A network whose parameters belong to positions starts anew at every length. What is
+in the file of results is not run again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from genomix.runtime import set_threads
 from genomix.train.optimise import learning_rate_factor, set_learning_rate
 
 WARM_UP_STEPS = 50
+CONDITIONS = ("seed", "minutes", "batch", "most_positions", "dim", "hidden_dim", "learning_rate", "set")
+"""What an error depends on beside the model and the length."""
 CHANCE = {"adding": 84.65, "temporal-order": 75.0}
 """Error in per cent of the best constant answer: 0.5 for adding, any class for temporal order."""
 
@@ -40,10 +43,10 @@ def network_config(preset: str, length: int, options: argparse.Namespace) -> Con
     model = make_config(preset).model
     if not isinstance(model, NetworkConfig):
         raise SystemExit(f"{preset} is not a network")
-    sizes = {"dim": options.dim, "hidden_dim": options.hidden_dim, "dropout": 0.0, "input_dropout": 0.0}
-    overrides: dict[str, Any] = {
-        f"model.encoder.{key}": value for key, value in sizes.items() if key in type(model.encoder).model_fields
-    }
+    fields = type(model.encoder).model_fields
+    sizes = {"dim": options.dim, "hidden_dim": options.hidden_dim}
+    sizes |= {key: 0.0 for key in fields if key.endswith("dropout")}
+    overrides: dict[str, Any] = {f"model.encoder.{key}": value for key, value in sizes.items() if key in fields}
     overrides |= {
         "model.max_length": length,
         "model.stem": None,
@@ -117,6 +120,11 @@ class Course:
         self.generators = [np.random.default_rng([options.seed, use]) for use in range(3)]
         self.steps = 0
 
+    @property
+    def num_parameters(self) -> int:
+        """Numbers of the network that are trained."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
     def pass_length(self, length: int) -> dict[str, Any]:
         """Train at a length until enough answers are right or the time is used up, and take the error."""
         options, began, clean = self.options, time.monotonic(), 0
@@ -131,7 +139,7 @@ class Course:
                 print(f"  length {length} step {self.steps} error {error:.1f} %", file=sys.stderr, flush=True)
         minutes = (time.monotonic() - began) / 60
         error = self.problem.error(self.network, options.tested, length, batch, testing)
-        return {"length": length, "error": round(error, 2), "steps": self.steps - first, "minutes": round(minutes, 2)}
+        return {"length": length, "error": round(error, 2), "steps": self.steps - first, "taken": round(minutes, 2)}
 
     def step(self, length: int, num_records: int, generator: np.random.Generator, progress: float) -> None:
         """Make one step of the optimiser; the learning rate falls while the time at a length (0 to 1) is used up."""
@@ -146,17 +154,24 @@ class Course:
         self.optimizer.step()
 
 
-def run(task: str, model: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Train one model through all lengths, and yield a row for each."""
+def begin(task: str, model: str, max_length: int, options: argparse.Namespace) -> Course:
+    """Return an untrained network at the start of its way."""
     torch.manual_seed(options.seed)
-    config = network_config(model, max(options.lengths), options)
+    config = network_config(model, max_length, options)
     problem = Problem(task)
     network = problem.build(config.model).to(options.device)
-    course = Course(problem, network, options.learning_rate or config.training.learning_rate, options)
-    num_parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Course(problem, network, options.learning_rate or config.training.learning_rate, options)
+
+
+def run(task: str, model: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Train one model through all lengths, and yield a row for each."""
+    course = begin(task, model, max(options.lengths), options)
+    is_bound = network_config(model, max(options.lengths), options).model.is_position_bound
     for length in sorted(options.lengths):
         print(f"{model}, length {length}", file=sys.stderr, flush=True)
-        row = {"task": task, "model": model, "seed": options.seed, "parameters": num_parameters}
+        if is_bound:
+            course = begin(task, model, length, options)
+        row = {"model": model, "parameters": course.num_parameters}
         row |= course.pass_length(length)
         yield row
         if row["error"] > options.give_up:
@@ -213,15 +228,19 @@ def main() -> None:
     set_threads(options.threads)
     path = Path(options.results)
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    conditions = {"task": options.task} | {name: getattr(options, name) for name in CONDITIONS}
     for model in options.models:
-        if any((row["task"], row["model"], row["seed"]) == (options.task, model, options.seed) for row in rows):
+        before = [row for row in rows if row["model"] == model and conditions.items() <= row.items()]
+        if any(row["length"] == max(options.lengths) or row["error"] > options.give_up for row in before):
             continue
-        done = list(run(options.task, model, options))
-        with path.open("a") as lines:
-            lines.writelines(json.dumps(row) + "\n" for row in done)
-        rows += done
-    rows = [row for row in rows if row["task"] == options.task]
-    columns = ("model", "length", "error", "steps", "minutes", "parameters")
+        rows = [row for row in rows if row not in before]  # of a run that was interrupted
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        for row in run(options.task, model, options):
+            rows.append(row | conditions)
+            with path.open("a") as lines:
+                lines.write(json.dumps(rows[-1]) + "\n")
+    rows = [row for row in rows if conditions.items() <= row.items()]
+    columns = ("model", "length", "error", "steps", "taken", "parameters")
     print("\t".join(columns))
     for row in sorted(rows, key=lambda row: (row["model"], row["length"])):
         print("\t".join(str(row[column]) for column in columns))

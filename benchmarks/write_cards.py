@@ -58,29 +58,32 @@ def speed_table(rows: list[dict[str, str]], *, named: bool) -> str:
         else:
             cells += [row["status"], "", "", ""]
         lines.append(f"| {' | '.join(cells)} |")
-    setting = rows[0]
-    conditions = f"One record, {setting['threads']} threads, {setting['dtype']}, {setting['processor']}"
+    settings = {
+        f"{row['threads']} threads, {row['dtype']}, {row['processor']}" for row in rows if row["status"] == "ok"
+    }
+    conditions = f"One record, {'; '.join(sorted(settings))}"
     lines += ["", f"{conditions}; the memory is that of the whole process, as `genomix benchmark` measures it."]
     return "\n".join(lines)
 
 
 def accuracy_table(model: str, comparisons: list[dict[str, Any]]) -> str:
     """Write what one model reached on each set of data."""
-    lines = ["| data | parameters | " + " | ".join(METRICS) + " |", "|---" * (2 + len(METRICS)) + "|"]
+    lines = ["| data | sizes | parameters | " + " | ".join(METRICS) + " |", "|---" * (3 + len(METRICS)) + "|"]
     for results in comparisons:
         for row in results["rows"]:
             if row["model"] == model and METRICS[0] in row:
                 cells = ["{:.3f} ({:.3f} to {:.3f})".format(*row[name]) for name in METRICS]
-                lines.append(f"| {results['title']} | {row['parameters']:,} | {' | '.join(cells)} |")
+                sizes = ", ".join(f"{key} {value}" for key, value in row["sizes"].items()) or "its own"
+                lines.append(f"| {results['title']} | {sizes} | {row['parameters']:,} | {' | '.join(cells)} |")
     if len(lines) == 2:
         return ""
-    lines += ["", f"At equal size and time to train, {conditions(comparisons)}: see docs/models.md for all models."]
+    lines += ["", f"{conditions(comparisons)}. docs/models.md sets all models beside each other."]
     return "\n".join(lines)
 
 
 def conditions(comparisons: list[dict[str, Any]]) -> str:
     """Say how the comparisons were made."""
-    return "; ".join(f"{one['title']}: {one['minutes']:g} minutes on one thread" for one in comparisons)
+    return "; ".join(f"{one['title']}: trained for {one['minutes']:g} minutes on one thread" for one in comparisons)
 
 
 def main() -> None:
@@ -94,8 +97,9 @@ def main() -> None:
         if parts:
             replace_marked(card, "\n\n".join(parts))
     whole = [
-        f"### {one['title']}\n\n{one['minutes']:g} minutes on one thread each, records of up to "
-        f"{one['max_length']:,} bp, one seed.\n\n{to_markdown(one)}"
+        f"### {one['title']}\n\n{one['minutes']:g} minutes on one thread each, {one['jobs']} at a time; "
+        f"{one['max_length']:,} bp read at once; learning rate {one['learning_rate']:g}; one seed.\n\n"
+        f"{to_markdown(one)}"
         for one in comparisons
     ]
     if speed:

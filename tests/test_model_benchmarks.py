@@ -105,9 +105,11 @@ class TestCompareModels:
         from compare_models import to_markdown
 
         rows = [
-            {"model": "lost", "parameters": 5},
-            {"model": "second", "parameters": 10, "epochs": 3} | {name: [0.5, 0.4, 0.6] for name in METRICS},
-            {"model": "first", "parameters": 10, "epochs": 3} | {name: [0.9, 0.8, 1.0] for name in METRICS},
+            {"model": "lost", "parameters": 5, "sizes": {}},
+            {"model": "second", "parameters": 10, "epochs": 3, "sizes": {"hidden_dim": 3}}
+            | {name: [0.5, 0.4, 0.6] for name in METRICS},
+            {"model": "first", "parameters": 10, "epochs": 3, "sizes": {"hidden_dim": 3}}
+            | {name: [0.9, 0.8, 1.0] for name in METRICS},
         ]
         lines = to_markdown({"rows": rows}).splitlines()
         assert [line.split("`")[1] for line in lines[2:]] == ["first", "second", "lost"]

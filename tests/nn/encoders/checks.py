@@ -3,6 +3,8 @@
 from contextlib import contextmanager
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 
 def draw(*shape, seed=0):
@@ -11,7 +13,7 @@ def draw(*shape, seed=0):
 
 
 def randomise(module, seed=0, scale=0.4):
-    """Give every parameter any value, none of them special, in float64; buffers, which hold what was drawn, keep theirs."""
+    """Give every parameter any value, in float64; buffers, which hold what was drawn, keep theirs."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in module.double().parameters():
         parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * scale
@@ -99,3 +101,15 @@ def watch_kept():
     sizes = []
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: sizes.append(tensor.numel()) or tensor, lambda x: x):
         yield sizes
+
+
+class WatchMade(TorchDispatchMode):
+    """Knows the largest tensor, in entries, that any operation has given meanwhile."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        sizes = [part.untyped_storage().nbytes() // part.element_size() for part in tree_leaves(made)]
+        self.largest = max([self.largest, *sizes])
+        return made

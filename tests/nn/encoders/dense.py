@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import torch
 from checks import assert_encodes, make_batch
 
@@ -70,15 +69,15 @@ def assert_is_softmax_attention(mixer, lengths, dim, scale=1.0, tolerance=1e-9):
 
 def position_table(num_positions, dim):
     """Vaswani et al. 2017, section 3.5."""
-    table = np.zeros((num_positions, dim))
+    table = torch.zeros(num_positions, dim, dtype=torch.float64)
     for i in range(num_positions):
         for channel in range(dim):
             angle = i / 10000 ** ((channel - channel % 2) / dim)
             table[i, channel] = math.cos(angle) if channel % 2 else math.sin(angle)
-    return torch.from_numpy(table)
+    return table
 
 
-def encode(network, x, weigh):
+def encode_stack(network, x, weigh=weigh_by_softmax):
     """The pre-norm layers of a stack."""
     if network.position == "sinusoidal":
         x = x + position_table(*x.shape)
@@ -88,7 +87,9 @@ def encode(network, x, weigh):
     return normalise(network.norm, x)
 
 
-def assert_stack_equals(network, weigh, tolerance=1e-9):
+def assert_stack_equals(network, weigh=weigh_by_softmax, tolerance=1e-9):
     dim = len(network.norm.weight)
-    gradients = assert_encodes(network, lambda x: encode(network, x, weigh), [1, 2, 7, 12, 5], dim, tolerance=tolerance)
+    gradients = assert_encodes(
+        network, lambda x: encode_stack(network, x, weigh), [1, 2, 7, 12, 5], dim, tolerance=tolerance
+    )
     assert all(gradient.any() for gradient in gradients)

@@ -1,7 +1,10 @@
 """Blocks with their neighbours hold the right positions, and marked keys are as good as absent."""
 
+import math
+
 import pytest
 import torch
+from checks import assert_same, draw
 
 from genomix.nn.encoders.attention import Heads
 from genomix.nn.encoders.blocks import cut, distances, fill_up, join, marked_keys, marked_neighbourhoods
@@ -63,3 +66,29 @@ def test_what_is_in_a_closed_key_changes_nothing(dtype, num_features):
     found = attend(heads)
     assert found[inside].isfinite().all()
     assert torch.equal(attend(Heads(heads.queries, garble(heads.keys), garble(heads.values)))[inside], found[inside])
+
+
+@pytest.mark.parametrize("num_features", [4, 20, 64])
+def test_equals_softmax_over_the_keys_that_count(num_features):
+    heads = Heads(*draw(3, 1, 2, 12, num_features).requires_grad_())
+    real = torch.arange(12)[None] < 8
+    scale = num_features**-0.5
+    queries, keys, values = (part.flatten(0, 1) for part in marked_neighbourhoods(heads, real, 4))
+    found = torch.nn.functional.scaled_dot_product_attention(queries, keys, values, scale=scale)
+    found = join(found[None, ..., :num_features])[:, :, :8]
+    logits = (heads.queries @ heads.keys.mT * scale)[:, :, :8, :8]
+    assert_same(found, logits.softmax(-1) @ heads.values[:, :, :8], heads)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_weights_computed_again_add_up_to_one_where_nothing_real_is_seen(dtype):
+    """On the way back, kernels of GPUs compute them from the logits and the logarithm of their sum, in float32."""
+    heads = Heads(*(draw(3, 1, 2, 40, 20) * 3).to(dtype).requires_grad_())
+    queries, keys, values = marked_neighbourhoods(heads, torch.arange(40)[None] < 3, 4)
+    logits, scale = queries.float() @ keys.float().mT, 20**-0.5
+    total = (logits * scale).logsumexp(-1, keepdim=True)
+    weights = torch.exp2(logits * (scale / math.log(2)) - total / math.log(2))
+    torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]), rtol=0.01, atol=0.01)
+    assert not weights[0, 0, ..., 7:].any()
+    found = torch.nn.functional.scaled_dot_product_attention(queries[0], keys[0], values[0], scale=scale)
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(found.float().square().sum(), heads))

@@ -57,9 +57,8 @@ def test_equals_the_formula(training, width, left):
     network, x, lengths = make(width).train(training), make_inputs(LENGTHS).requires_grad_(), torch.tensor(LENGTHS)
     expected = encode(network, [row[:length] for row, length in zip(x, LENGTHS, strict=True)], left)
     assert network.output_lengths(lengths).tolist() == [len(record) for record in expected]
-    found = network(x, lengths)
-    assert found.shape == (len(LENGTHS), 3, network.output_dim)
-    assert_same(found, pad_sequence(expected, batch_first=True), [x, *network.parameters()])
+    assert network.output_dim == expected[0].shape[1]
+    assert_same(network(x, lengths), pad_sequence(expected, batch_first=True), [x, *network.parameters()])
 
 
 def test_running_statistics_are_those_of_real_positions_alone():
@@ -71,8 +70,31 @@ def test_running_statistics_are_those_of_real_positions_alone():
         x = torch.randn(4, 3, 9, dtype=torch.float64) * 2 + 5
         flat = torchs(x.transpose(1, 2)[real[:, 0]])
         torch.testing.assert_close(ours(x, real).transpose(1, 2)[real[:, 0]], flat)
-    for (name, buffer), expected in zip(ours.named_buffers(), torchs.buffers(), strict=True):
-        torch.testing.assert_close(buffer, expected, msg=name)
+    for name, expected in torchs.named_buffers():
+        torch.testing.assert_close(ours.get_buffer(name), expected, msg=name)
+
+
+def test_a_group_moves_the_running_statistics_by_its_share_of_the_largest():
+    """31 records of mean 0 in one group, one short record of mean 1 in the next, over and over."""
+    norm, count = RealBatchNorm(1).double(), 31 * 8
+    with torch.no_grad():
+        for _ in range(100):
+            norm(torch.zeros(31, 1, 8, dtype=torch.float64), torch.ones(31, 1, 8, dtype=torch.bool))
+            before = norm.running_mean.item()
+            norm(torch.ones(1, 1, 8, dtype=torch.float64), torch.arange(8).view(1, 1, 8) < 4)
+    rate = 1 - 0.9 ** (4 / count)
+    assert norm.running_mean.item() == pytest.approx(before + rate * (1 - before))
+    assert norm.running_mean.item() == pytest.approx(rate / (1 - 0.9 * (1 - rate)), rel=1e-3)
+
+
+def test_the_largest_group_is_saved_with_the_running_statistics():
+    norm, again = RealBatchNorm(1), RealBatchNorm(1)
+    norm(torch.randn(9, 1, 8), torch.ones(9, 1, 8, dtype=torch.bool))
+    again.load_state_dict(norm.state_dict())
+    for one in (norm, again):
+        one(torch.randn(1, 1, 8, generator=torch.Generator().manual_seed(0)), torch.ones(1, 1, 8, dtype=torch.bool))
+    torch.testing.assert_close(again.state_dict(), norm.state_dict())
+    assert norm.num_batches_tracked == 2
 
 
 def test_padding_changes_nothing_in_training():

@@ -3,8 +3,7 @@
 import pytest
 import torch
 from checks import assert_dropout_acts_in_training_only, assert_encodes, find_felt, randomise
-from dense import encode as encode_stack
-from dense import gelu, linear, normalise, shift, weigh_by_softmax
+from dense import encode_stack, gelu, linear, normalise, shift
 
 from genomix.config import make_config
 from genomix.errors import GenomixError
@@ -26,7 +25,7 @@ def encode(network, x):
     short = x
     for module in network.tower:
         short = halve(module, short)
-    back = linear(network.outward, encode_stack(network.transformer, short, weigh_by_softmax))
+    back = linear(network.outward, encode_stack(network.transformer, short))
     return normalise(network.norm, x + back[torch.arange(len(x)) // 2 ** len(network.tower)])
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from checks import WatchMade, assert_same, draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,19 +14,20 @@ SHAPE = (2, 3, 2)
 """Records, blocks, heads."""
 
 
-@pytest.fixture(params=["kernel", "plain", "plain, in pieces"])
+@pytest.fixture(params=["kernel", "plain", "plain, in pieces", "plain, two queries at once"])
 def _way(request, monkeypatch):
     if request.param != "kernel":
         monkeypatch.setattr(joint, "attend_by_kernel", joint.attend_plainly)
         monkeypatch.setattr(joint, "return_by_kernel", joint.return_plainly)
     if request.param == "plain, in pieces":
         monkeypatch.setattr(joint, "LOGITS_AT_ONCE", 150)  # two rows of two heads, five queries and seven keys
+    if request.param == "plain, two queries at once":
+        monkeypatch.setattr(joint, "LOGITS_AT_ONCE", 30)
 
 
-def make_heads(seed, num_keys=7, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    sizes = (5, num_keys, num_keys)
-    return Heads(*(torch.randn(*SHAPE, n, 4, generator=generator, dtype=dtype).requires_grad_() for n in sizes))
+def make_heads(seed):
+    queries, (keys, values) = draw(*SHAPE, 5, 4, seed=seed), draw(2, *SHAPE, 7, 4, seed=seed + 1)
+    return Heads(*(part.requires_grad_() for part in (queries, keys, values)))
 
 
 def union(heads, first, second):
@@ -36,14 +38,8 @@ def union(heads, first, second):
 
 def assert_equals_union(first, second, seed=0):
     heads = make_heads(seed)
-    outcomes = [
-        attend_jointly(attend_partly(heads, first, 0.5), attend_partly(heads, second, 0.5)),
-        union(heads, first, second),
-    ]
-    torch.testing.assert_close(*outcomes)
-    towards = torch.cos(torch.arange(outcomes[0].numel(), dtype=torch.float64)).view_as(outcomes[0])
-    gradients = [torch.autograd.grad((outcome * towards).sum(), heads) for outcome in outcomes]
-    torch.testing.assert_close(*gradients)
+    found = attend_jointly(attend_partly(heads, first, 0.5), attend_partly(heads, second, 0.5))
+    assert_same(found, union(heads, first, second), heads)
 
 
 @pytest.mark.usefixtures("_way")
@@ -92,6 +88,19 @@ def test_large_logits_and_half_precision_stay_finite_and_close(dtype):
     found = attend_jointly(attend_partly(rough, near, 1e4), attend_partly(rough, far, 1e4))
     gradients = torch.autograd.grad(found.float().square().sum(), rough)
     assert all(part.isfinite().all() for part in (found, *gradients))
+
+
+@pytest.mark.parametrize("num_biases", [1, 64])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_one_row_makes_no_more_logits_at_once_than_allowed(monkeypatch, num_biases, dtype):
+    monkeypatch.setattr(joint, "LOGITS_AT_ONCE", 1024)
+    heads, gradients = draw(3, 1, 2, 64, 4).to(dtype), draw(1, 2, 64, 5).to(torch.float32)
+    arguments = joint.Arguments(*heads, torch.zeros(1, 1, num_biases, 64, dtype=dtype))
+    most = max(1024, arguments.bias.numel())
+    with WatchMade() as watch:
+        attended = joint.attend_plainly(arguments, 0.5)
+        joint.return_plainly(arguments, attended, Attended(gradients[..., :4].to(dtype), gradients[..., 4]), 0.5)
+    assert 512 < watch.largest <= most
 
 
 def test_shares_follow_the_totals():

@@ -7,7 +7,7 @@ from checks import draw, randomise
 from dense import assert_stack_equals
 from hypothesis import given, settings
 
-from genomix.nn.encoders.linear_attention import LinearTransformer, attend_linearly
+from genomix.nn.encoders.linear_attention import LinearTransformer, attend_linearly, elu_features
 
 SMALLEST = 1e-6
 SHAPES = {"num_keys": st.integers(1, 9), "num_heads": st.integers(1, 3), "seed": st.integers(0, 2**20)}
@@ -63,6 +63,14 @@ def test_a_low_denominator_is_raised_to_the_floor_and_no_other():
     inside = torch.ones(1, 1, 2, 1, dtype=torch.bool)
     attended = attend_linearly(queries, keys, values, inside, smallest=0.0, floor=torch.tensor(6.0))
     torch.testing.assert_close(attended.flatten(), torch.tensor([9 / 6, -18 / 6, 45 / 15]))
+
+
+def test_features_of_half_precision_do_not_cancel():
+    """In bfloat16, elu(x) + 1 is 0 from x = -6 on."""
+    vectors = torch.arange(-9.0, 4.0)
+    expected = torch.where(vectors > 0, vectors + 1, vectors.exp())
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(elu_features(vectors.bfloat16()), expected, rtol=1e-3, atol=0)
 
 
 def test_features_of_zero_give_zero():

@@ -1,11 +1,9 @@
-"""A whole layer, a whole stack and the published network equal their formulas, computed densely in numpy."""
+"""A whole layer, a whole stack and the published network equal their formulas, factor by factor."""
 
-import itertools
-
-import numpy as np
 import pytest
 import torch
-from scipy.special import erf
+from checks import assert_dropout_acts_in_training_only, assert_encodes, draw, randomise, watch_kept
+from dense import linear, normalise, two_layers
 
 from genomix.config import make_config
 from genomix.nn.build import build_classifier
@@ -15,27 +13,9 @@ from genomix.nn.protocols import count_factors, link_offsets
 PAD = 5
 
 
-def linear(module, x):
-    return x @ module.weight.detach().double().numpy().T + module.bias.detach().double().numpy()
-
-
-def two_layers(module, x):
-    """Linear, GELU (exact), Linear."""
-    hidden = linear(module[0], x)
-    return linear(module[2], hidden * (1 + erf(hidden / np.sqrt(2))) / 2)
-
-
-def normalise(module, x):
-    centred = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + module.eps)
-    return centred * module.weight.detach().double().numpy() + module.bias.detach().double().numpy()
-
-
-def factor(weights, offsets):
-    length = len(weights)
-    matrix = np.zeros((length, length))
-    for i, k in itertools.product(range(length), range(len(offsets))):
-        matrix[i, (i + offsets[k]) % length] += weights[i, k]
-    return matrix
+def apply_factor(weights, links, values):
+    """Row i of the factor has weights[i, k] at column i + links[k], around the ends."""
+    return sum(weights[:, [k]] * values.roll(-link, 0) for k, link in enumerate(links))
 
 
 def encode(network, x, offsets, residual, link_scale=1.0):
@@ -47,20 +27,12 @@ def encode(network, x, offsets, residual, link_scale=1.0):
         start = two_layers(layer.value_mlp, normalise(layer.norm, values) if normed else values)
         mixed = start
         for link_mlp, links in zip(layer.link_mlps, offsets, strict=True):
-            operator = factor(link_scale * two_layers(link_mlp, inputs), links)
-            mixed = operator @ mixed + (mixed if residual == "step" else start)
+            weights = link_scale * two_layers(link_mlp, inputs)
+            mixed = apply_factor(weights, links, mixed) + (mixed if residual == "step" else start)
         values = values + mixed if normed else mixed
     if normed:
         values = normalise(network.output_norm, values)
     return values
-
-
-def randomise(module, seed=0, scale=0.3):
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * scale)
-    return module
 
 
 @pytest.mark.parametrize("protocol", ["chord", "cdil"])
@@ -68,19 +40,10 @@ def randomise(module, seed=0, scale=0.3):
 @pytest.mark.parametrize("normed", [False, True], ids=["paper", "normalised"])
 @pytest.mark.parametrize(("num_layers", "link_scale"), [(1, 1.0), (2, 0.3)])
 def test_stack_equals_the_dense_formulas(protocol, residual, normed, num_layers, link_scale):
-    max_length = 20
-    network = Paramixer(
-        4, 6, num_layers, protocol, max_length, residual=residual, normalise=normed, link_scale=link_scale
-    )
-    randomise(network.double())
-    lengths = [1, 2, 7, 16, 20, 23]
-    x = torch.randn(len(lengths), 25, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    found = network(x, torch.tensor(lengths)).detach().numpy()
-    offsets = link_offsets(protocol, count_factors(max_length))
-    for row, record, length in zip(found, x.numpy(), lengths, strict=True):
-        expected = encode(network, record[:length], offsets, residual, link_scale)
-        np.testing.assert_allclose(row[:length], expected, rtol=1e-9, atol=1e-9)
-        assert not row[length:].any()
+    network = Paramixer(4, 6, num_layers, protocol, 20, residual=residual, normalise=normed, link_scale=link_scale)
+    offsets = link_offsets(protocol, count_factors(20))
+    randomise(network, scale=0.3)
+    assert_encodes(network, lambda x: encode(network, x, offsets, residual, link_scale), [1, 2, 7, 16, 20, 23], 4)
 
 
 @pytest.mark.parametrize("protocol", ["chord", "cdil"])
@@ -93,8 +56,9 @@ def test_factors_and_links_follow_from_the_longest_length(protocol):
 @pytest.mark.parametrize("residual", ["step", "input"])
 @pytest.mark.parametrize("normed", [False, True], ids=["paper", "normalised"])
 def test_with_a_link_scale_of_zero_every_factor_is_the_identity(residual, normed):
-    network = randomise(Paramixer(4, 6, 1, "chord", 16, residual=residual, normalise=normed, link_scale=0.0))
-    x = torch.randn(1, 16, 4)
+    network = Paramixer(4, 6, 1, "chord", 16, residual=residual, normalise=normed, link_scale=0.0)
+    randomise(network).float()
+    x = draw(1, 16, 4).float()
     layer = network.layers[0]
     start = layer.value_mlp(layer.norm(x) if normed else x)
     torch.testing.assert_close(network(x, torch.tensor([16])), network.output_norm(x + start) if normed else start)
@@ -106,11 +70,10 @@ def test_untrained_normalised_stack_passes_its_input_on():
 
 
 def test_dropout_acts_in_training_only():
-    network = Paramixer(8, 8, 1, "chord", 16, input_dropout=0.5, dropout=0.5)
-    x, lengths = torch.randn(1, 16, 8), torch.tensor([16])
-    assert not torch.equal(network(x, lengths), network(x, lengths))
-    network.eval()
-    assert torch.equal(network(x, lengths), network(x, lengths))
+    def make(dropout=0.0):
+        return Paramixer(8, 8, 1, "chord", 16, input_dropout=dropout, dropout=dropout).double()
+
+    assert_dropout_acts_in_training_only(make, 8)
 
 
 @pytest.mark.parametrize("dim", [5, 64], ids=["plain", "kernel"])
@@ -118,18 +81,15 @@ def test_dropout_acts_in_training_only():
 @pytest.mark.parametrize("normed", [False, True], ids=["paper", "normalised"])
 def test_link_weights_made_again_change_nothing(dim, residual, normed):
     lengths = torch.tensor([200, 1, 63])
-    x = torch.randn(3, 200, dim, generator=torch.Generator().manual_seed(1))
+    x = draw(3, 200, dim).float()
     outcomes = []
     for recompute in (False, True):
-        network = randomise(
-            Paramixer(
-                dim, 6, 2, "chord", 200, residual=residual, normalise=normed, link_scale=0.3, recompute=recompute
-            ),
-            scale=0.1,
+        network = Paramixer(
+            dim, 6, 2, "chord", 200, residual=residual, normalise=normed, link_scale=0.3, recompute=recompute
         )
+        randomise(network, scale=0.1).float()
         inputs = x.clone().requires_grad_()
-        sizes = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda t, kept=sizes: kept.append(t.numel()) or t, lambda t: t):
+        with watch_kept() as sizes:
             out = network(inputs, lengths)
         gradients = torch.autograd.grad(out, [inputs, *network.parameters()], torch.cos(out.detach()))
         outcomes.append((out, gradients, sum(sizes)))
@@ -167,20 +127,18 @@ def test_paper_preset_has_the_published_number_of_parameters():
 def test_paper_preset_equals_the_published_network_on_padded_input(max_length):
     torch.manual_seed(max_length)
     network = paper(max_length, num_classes=3)
-    rng = np.random.default_rng(0)
     lengths = [1, 5, max_length - 1, max_length]
-    tokens = rng.integers(0, 5, (len(lengths), max_length))
-    found = network(torch.from_numpy(tokens), torch.tensor(lengths)).detach().numpy()
+    tokens = torch.randint(0, 5, (len(lengths), max_length))
+    found = network(tokens, torch.tensor(lengths)).double()
 
-    table = network.embedding.tokens.weight.detach().double().numpy()
-    positions = network.embedding.positions.weight.detach().double().numpy()
+    network.double()
     offsets = link_offsets("chord", count_factors(max_length))
     for logits, record, length in zip(found, tokens, lengths, strict=True):
-        padded = np.full(max_length, PAD)
-        padded[:length] = record[:length]
-        x = table[padded] + positions
+        padded = record.clone()
+        padded[length:] = PAD
+        x = network.embedding.tokens.weight[padded] + network.embedding.positions.weight
         mixed = encode(network.encoder, x, offsets, "step")
-        np.testing.assert_allclose(logits, linear(network.head[-1], mixed.reshape(-1)), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(logits, linear(network.head[-1], mixed.flatten()), rtol=1e-4, atol=1e-4)
 
 
 def test_paper_preset_pads_to_its_length_whatever_the_batch_holds():

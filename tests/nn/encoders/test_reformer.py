@@ -3,9 +3,12 @@
 import hypothesis.strategies as st
 import pytest
 import torch
+from checks import WatchMade, assert_mixes, assert_padding_changes_nothing, draw
+from dense import linear, split
 from hypothesis import given, settings
 
-from genomix.nn.encoders.reformer import HashedAttention, Reformer
+from genomix.nn.encoders import reformer
+from genomix.nn.encoders.reformer import HashedAttention, Reformer, hash_order
 
 LENGTHS = [1, 2, 3, 7, 16, 33, 40]
 
@@ -45,47 +48,33 @@ def attend(queries, values, seen):
 
 def mix(mixer, record, everything=False):
     """One record (n, D), head by head."""
-    queries, values = (record @ mixer.inward.weight.T + mixer.inward.bias).chunk(2, 1)
     heads = []
-    for h, (q, v) in enumerate(zip(queries.chunk(mixer.num_heads, 1), values.chunk(mixer.num_heads, 1), strict=True)):
+    for h, (q, v) in enumerate(split(mixer.num_heads, *linear(mixer.inward, record).chunk(2, 1))):
         seen = torch.ones(len(record), len(record), dtype=torch.bool)
         heads.append(attend(q, v, seen if everything else seen_by(q.detach(), mixer.rotations[:, h], mixer.chunk)))
-    return torch.cat(heads, 1) @ mixer.outward.weight.T + mixer.outward.bias
+    return linear(mixer.outward, torch.cat(heads, 1))
 
 
-def assert_equal_to_loops(mixer, lengths, num_positions, **more):
-    """Values of every record, and gradients of everything, agree."""
-    x = torch.randn(len(lengths), num_positions, mixer.inward.in_features, dtype=torch.float64)
-    x = (x * (torch.arange(num_positions) < torch.tensor(lengths)[:, None])[..., None]).requires_grad_()
-    mixed = mixer(x, torch.tensor(lengths))
-    pairs = [
-        (row[:length], mix(mixer, record[:length], **more))
-        for row, record, length in zip(mixed, x, lengths, strict=True)
-    ]
-    gradients = []
-    for side in zip(*pairs, strict=True):
-        found = torch.autograd.grad(sum(torch.sin(3 * part).sum() for part in side), [x, *mixer.parameters()])
-        gradients.append(found)
-    for found, expected in [*pairs, *zip(*gradients, strict=True)]:
-        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)
+def assert_equal_to_loops(mixer, lengths, padding=5, **more):
+    assert_mixes(mixer, lambda x: mix(mixer, x, **more), lengths, mixer.inward.in_features, padding=padding)
 
 
 @pytest.mark.parametrize("num_hashes", [1, 2, 3])
 @pytest.mark.parametrize("max_length", [24, 64], ids=["longer than drawn for", "shorter"])
 def test_equals_softmax_over_the_union_of_what_any_round_sees(num_hashes, max_length):
-    assert_equal_to_loops(make(4, num_hashes, max_length), LENGTHS, 45)
+    assert_equal_to_loops(make(4, num_hashes, max_length), LENGTHS)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.lists(st.integers(1, 21), min_size=1, max_size=3), st.integers(1, 9), st.integers(1, 4), st.integers(0, 99))
 def test_equals_the_union_for_any_chunk(lengths, chunk, num_hashes, seed):
-    assert_equal_to_loops(make(chunk, num_hashes, 21, dim=4, seed=seed), lengths, max(lengths) + seed % 3)
+    assert_equal_to_loops(make(chunk, num_hashes, 21, dim=4, seed=seed), lengths, padding=seed % 3)
 
 
 def test_sees_some_and_not_all():
     """The tests above are of masks that leave something out, and of rounds that differ and overlap."""
     mixer = make(4, 2, 64)
-    queries = torch.randn(40, 3, dtype=torch.float64)
+    queries = draw(40, 3)
     first, second = (seen_by(queries, mixer.rotations[r : r + 1, 0], 4) for r in range(2))
     assert (first & second).any()
     assert (first ^ second).any()
@@ -94,25 +83,30 @@ def test_sees_some_and_not_all():
 
 @pytest.mark.parametrize("num_hashes", [1, 3])
 def test_one_chunk_is_attention_to_everything(num_hashes):
-    assert_equal_to_loops(make(64, num_hashes, 128), LENGTHS, 40, everything=True)
+    assert_equal_to_loops(make(64, num_hashes, 128), LENGTHS, padding=0, everything=True)
 
 
 def test_a_round_told_twice_counts_once():
     once, twice = make(4, 1, 64), make(4, 2, 64)
     twice.load_state_dict(once.state_dict() | {"rotations": once.rotations.repeat(2, 1, 1, 1)})
-    x, lengths = torch.randn(2, 50, 6, dtype=torch.float64), torch.tensor([50, 31])
+    x, lengths = draw(2, 50, 6), torch.tensor([50, 31])
     torch.testing.assert_close(twice(x, lengths), once(x, lengths))
 
 
 def test_the_length_of_the_batch_changes_nothing():
     torch.manual_seed(0)
     network = Reformer(8, 8, 2, 2, chunk=4, num_hashes=2, max_length=300)
-    x, lengths = torch.randn(3, 100, 8), torch.tensor([100, 57, 9])
-    garbage = torch.randn(3, 300, 8)
-    garbage[:, :100] = torch.where((torch.arange(100) < lengths[:, None])[..., None], x, garbage[:, :100])
-    found = network(garbage, lengths)
-    torch.testing.assert_close(found[:, :100], network(x, lengths), rtol=1e-5, atol=1e-5)
-    assert not found[:, 100:].any()
+    assert_padding_changes_nothing(network, 8)
+
+
+def test_positions_are_hashed_some_at_a_time(monkeypatch):
+    """The last piece is a smaller one."""
+    queries, rotations, lengths = draw(2, 2, 500, 4), draw(2, 2, 4, 63, seed=1), torch.tensor([500, 333])
+    at_once = hash_order(queries, rotations, lengths, 4)
+    monkeypatch.setattr(reformer, "ROTATED_AT_ONCE", 2**13)
+    with WatchMade() as watch:
+        assert torch.equal(hash_order(queries, rotations, lengths, 4), at_once)
+    assert watch.largest <= 2**13
 
 
 def test_large_scores_stay_finite():

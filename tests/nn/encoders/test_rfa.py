@@ -32,7 +32,8 @@ def fourier_weights(directions, widths, queries, keys):
 
 
 def module_weights(mixer, head, queries, keys):
-    return fourier_weights(mixer.directions[head], mixer.log_widths[head].exp(), queries, keys)[0]
+    widths = mixer.log_widths.exp().chunk(mixer.projections.num_heads)
+    return fourier_weights(mixer.directions[head], widths[head], queries, keys)[0]
 
 
 def gaussian_weights(widths, queries, keys):
@@ -154,3 +155,4 @@ def test_widths_start_at_one_and_are_learned_and_the_draw_stays():
         if name.endswith("log_widths"):
             assert not state[name].any()
             assert tensor.all()
+            assert tensor.shape == (8,)  # a vector, so that it is not decayed

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from checks import draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,17 +16,13 @@ BATCH, HEADS, HEAD_DIM, STATE_DIM = 2, 3, 4, 5
 
 def make_inputs(num_positions, forgetting=1.0, seed=0):
     """Random values, log decays, keys, queries and a first state, in float64."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(*shape):
-        return torch.randn(BATCH, *shape, generator=generator, dtype=torch.float64)
-
+    keys, queries = draw(2, BATCH, num_positions, STATE_DIM, seed=seed)
     return [
-        draw(num_positions, HEADS, HEAD_DIM),
-        -forgetting * draw(num_positions, HEADS).abs(),
-        draw(num_positions, STATE_DIM),
-        draw(num_positions, STATE_DIM),
-        draw(STATE_DIM, HEADS, HEAD_DIM),
+        draw(BATCH, num_positions, HEADS, HEAD_DIM, seed=seed + 1),
+        -forgetting * draw(BATCH, num_positions, HEADS, seed=seed + 2).abs(),
+        keys,
+        queries,
+        draw(BATCH, STATE_DIM, HEADS, HEAD_DIM, seed=seed + 3),
     ]
 
 
