@@ -1,7 +1,7 @@
-"""Writes measured figures into the cards of the models and into docs/models.md, between their marks.
+"""Writes measured figures into the cards of the models, docs/models.md and docs/simulate.md, between their marks.
 
-The figures are read from benchmarks/results: `speed.csv`, which `genomix benchmark --csv` writes, and any number of
-`.json` files, which `compare_models.py --results` writes.
+The figures are read from benchmarks/results: `speed.csv`, which `genomix benchmark --csv` writes, any number of `.json`
+files, which `compare_models.py --results` writes, and `adding.jsonl`, which `length_error.py` writes.
 """
 
 from __future__ import annotations
@@ -86,6 +86,23 @@ def conditions(comparisons: list[dict[str, Any]]) -> str:
     return "; ".join(f"{one['title']}: trained for {one['minutes']:g} minutes on one thread" for one in comparisons)
 
 
+def error_table(rows: list[dict[str, Any]]) -> str:
+    """Write the errors by length, a row a model."""
+    lengths = sorted({row["length"] for row in rows})
+    lines = ["| model | parameters | " + " | ".join(f"{length:,}" for length in lengths) + " |"]
+    lines.append("|---" * (2 + len(lengths)) + "|")
+    for model in dict.fromkeys(row["model"] for row in rows):
+        errors = {row["length"]: row["error"] for row in rows if row["model"] == model}
+        counts = sorted({row["parameters"] for row in rows if row["model"] == model})
+        count = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+        cells = [f"{errors[length]:g}" if length in errors else "" for length in lengths]
+        lines.append(f"| `{model}` | {count} | {' | '.join(cells)} |")
+    minutes = sorted({row["minutes"] for row in rows})
+    spent = f"at most {minutes[-1]:g} minutes at a length, on one thread; one seed"
+    lines += ["", f"Wrong answers in per cent of 1,000 new records by length; {spent}."]
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Fill in every card that has figures, and the page of all models."""
     speed, comparisons = read_speed(), read_comparisons()
@@ -104,6 +121,10 @@ def main() -> None:
     ]
     if speed:
         whole.append("### Speed and memory\n\n" + speed_table(speed, named=True))
+    adding = RESULTS / "adding.jsonl"
+    if adding.exists():
+        rows = [json.loads(line) for line in adding.read_text().splitlines()]
+        replace_marked(ROOT / "docs" / "simulate.md", error_table(rows))
     if whole:
         replace_marked(ROOT / "docs" / "models.md", "\n\n".join(whole))
 

@@ -48,7 +48,7 @@ class PositionedEmbedding(nn.Module):
                 )
             embedded = embedded + self.positions.weight[:num_positions]
         elif self.sinusoidal:
-            embedded = embedded + sinusoids(num_positions, embedded.shape[2]).to(embedded)
+            embedded = embedded + sinusoids(num_positions, embedded.shape[2], embedded.device).to(embedded)
         return self.dropout(embedded * mask.unsqueeze(-1))
 
 
@@ -96,12 +96,12 @@ class ValueEmbedding(PositionedEmbedding):
         return self.place(self.values(values), mask)
 
 
-def sinusoids(num_positions: int, dim: int) -> Tensor:
-    """Return the sinusoidal position table (N, D): sine in the even, cosine in the odd columns."""
-    position = torch.arange(num_positions, dtype=torch.float32).unsqueeze(1)
-    frequency = torch.exp(torch.arange(0, dim, 2, dtype=torch.float32) * (-math.log(10000.0) / dim))
-    angles = position * frequency
-    table = torch.zeros(num_positions, dim)
+def sinusoids(num_positions: int, dim: int, device: torch.device | None = None) -> Tensor:
+    """Return the sinusoidal position table (N, D) in float32: sine in the even, cosine in the odd columns."""
+    position = torch.arange(num_positions, dtype=torch.float32, device=device).unsqueeze(1)
+    even = torch.arange(0, dim, 2, dtype=torch.float32, device=device)
+    angles = position * torch.exp(even * (-math.log(10000.0) / dim))
+    table = angles.new_empty(num_positions, dim)
     table[:, 0::2] = torch.sin(angles)
     table[:, 1::2] = torch.cos(angles[:, : dim // 2])
     return table

@@ -11,9 +11,13 @@ from genomix.config import TrainingConfig
 
 
 def make_optimizer(classifier: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """Return AdamW (Loshchilov and Hutter, 2019); biases, gains and other vectors are not decayed."""
-    decayed = [parameter for parameter in classifier.parameters() if parameter.ndim > 1]
-    free = [parameter for parameter in classifier.parameters() if parameter.ndim <= 1]
+    """Return AdamW (Loshchilov and Hutter, 2019); biases, gains and other vectors are not decayed.
+
+    What has one number for each of its rows is a vector, like the lengths of weight normalisation, (D, 1).
+    """
+    decayed, free = [], []
+    for parameter in classifier.parameters():
+        (decayed if parameter.ndim > 1 and parameter[0].numel() > 1 else free).append(parameter)
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
     # one operation for all tensors: one after another, small ones cost more than the rest of a short step
     fused = {parameter.device.type for parameter in classifier.parameters()} <= {"cpu", "cuda"}

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from genomix.nn.embedding import Embedding, sinusoids
+from genomix.nn.encoders.stack import Stack
 
 PAD = 5
 POSITIONS = pytest.mark.parametrize("position", ["none", "learned", "sinusoidal"])
@@ -78,6 +79,17 @@ def test_sinusoids_are_added():
     torch.testing.assert_close(
         embedding(tokens, whole(tokens))[0], embedding.tokens.weight[2].expand(3, 8) + sinusoids(3, 8)
     )
+
+
+def test_sinusoids_are_made_where_what_they_are_added_to_lies():
+    """And not where tensors come to be for which no device is named."""
+    embedding, stack = Embedding(6, 8, "sinusoidal", 10, 0.0), Stack(8, 8, [], position="sinusoidal", dropout=0.0)
+    tokens, lengths = torch.tensor([[2, 2, 2]]), torch.tensor([3])
+    mask = whole(tokens)
+    with torch.device("meta"):
+        embedded = embedding(tokens, mask)
+        assert not embedded.is_meta
+        assert not stack(embedded, lengths).is_meta
 
 
 def test_dropout_acts_in_training_only():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from genomix.config import TrainingConfig
 from genomix.train.optimise import learning_rate_factor, make_optimizer, set_learning_rate
@@ -46,12 +47,14 @@ def test_time_that_is_over_is_the_end():
 
 
 def test_matrices_are_decayed_and_vectors_are_not():
-    classifier = nn.Sequential(nn.Embedding(6, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    classifier = nn.Sequential(nn.Embedding(6, 4), nn.LayerNorm(4), weight_norm(nn.Linear(4, 2)), nn.Linear(2, 1))
     optimizer = make_optimizer(classifier, TrainingConfig(weight_decay=0.3, learning_rate=0.01))
     for group in optimizer.param_groups:
-        assert all((parameter.ndim > 1) == (group["weight_decay"] == 0.3) for parameter in group["params"])
-    held = sum(len(group["params"]) for group in optimizer.param_groups)
-    assert held == len(list(classifier.parameters()))
+        group["params"] = [tuple(parameter.shape) for parameter in group["params"]]
+    decayed, free = optimizer.param_groups
+    assert (decayed["weight_decay"], free["weight_decay"]) == (0.3, 0)
+    assert decayed["params"] == [(6, 4), (2, 4), (1, 2)]
+    assert sorted(free["params"]) == [(1,), (2,), (2, 1), (4,), (4,)]
 
 
 def test_the_learning_rate_is_that_of_every_group():

@@ -3,7 +3,7 @@
 B batch, N positions, D embedding, H heads, P head dimension, W marked head dimension, A blocks of C positions.
 
 A mask that lets each block see the real ones among the keys around it would be the largest tensor of all. Instead a
-feature is added, 1 in every query, 0 in keys that count and very low in those that do not: what is left to mask is the
+feature is added, 1 in every query, 0 in keys that count and low in those that do not: what is left to mask is the
 same for every block and record. Values get zeros to match, so the first P features of what is attended are what counts.
 """
 
@@ -17,6 +17,14 @@ from genomix.nn.encoders.attention import Heads
 
 ALIGNMENT = 8
 """What W is a multiple of, since the fused attention kernels of GPUs ask for it."""
+
+CLOSED = -(2.0**15)
+"""The feature of keys that do not count: what is added to products q . k, before they are scaled by 1 / sqrt(P).
+
+Exact in any floating type, far below products of queries and keys, and its exponential is 0 in float32 for any P up to
+90,000. It is not the lowest number there is, since a query that sees nothing real has logits around it, and kernels
+compute its weights again from these and the logarithm of their sum: the rounding of lower ones can overflow.
+"""
 
 
 def fill_up(hidden: Tensor, size: int) -> Tensor:
@@ -81,7 +89,7 @@ def marked_keys(keys: Tensor, counts: Tensor, *, margin: int = 0) -> Tensor:
     """
     marked = pad(keys, (0, spare_features(keys), margin, margin))
     closed = ~pad(counts, (margin, margin)).unsqueeze(1)
-    marked[..., keys.shape[-1]].masked_fill_(closed, torch.finfo(keys.dtype).min / 2)
+    marked[..., keys.shape[-1]].masked_fill_(closed, CLOSED)
     return marked
 
 

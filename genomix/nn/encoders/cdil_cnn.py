@@ -81,7 +81,7 @@ def find_neighbours(lengths: Tensor, num_positions: int, dilation: int) -> Tenso
         Rows (B, N, 3), int64.
     """
     position = torch.arange(num_positions, device=lengths.device)[:, None]
-    steps = torch.tensor([-dilation, 0, dilation], device=lengths.device)
+    steps = dilation * torch.arange(-1, 2, device=lengths.device)
     neighbours = (position + steps) % lengths[:, None, None]
     neighbours = torch.where(real_positions(lengths, num_positions).unsqueeze(2), neighbours, position)
     return neighbours + torch.arange(len(lengths), device=lengths.device)[:, None, None] * num_positions

@@ -19,7 +19,18 @@ class RealBatchNorm(nn.BatchNorm1d):
     """Batch normalisation (Ioffe and Szegedy 2015) that takes its statistics over real positions only.
 
     One real position has a variance of zero, and comes out as the bias. Statistics are taken in float32 at least.
+    A batch of n real positions moves the running ones by 1 - (1 - momentum)^(n / n'), n' the most there have been in a
+    batch: in small batches that come to n' positions together, they move as far as in one of n'.
+
+    Args:
+        num_features: C.
     """
+
+    most_positions: Tensor
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features)
+        self.register_buffer("most_positions", torch.tensor(0))
 
     def forward(self, input: Tensor, real: Tensor) -> Tensor:  # noqa: A002 (the name is that of the class it extends)  # pyright: ignore[reportIncompatibleMethodOverride]
         """Standardise (B, C, N), of which the positions are real where (B, 1, N) is True."""
@@ -30,17 +41,19 @@ class RealBatchNorm(nn.BatchNorm1d):
         mean = (wide * real).sum((0, 2)) / count
         centred = (wide - mean[:, None]) * real
         variance = centred.square().sum((0, 2)) / count
-        self._follow(mean.detach(), (variance * count / (count - 1).clamp(min=1)).detach())
+        self._follow(count, mean.detach(), (variance * count / (count - 1).clamp(min=1)).detach())
         scale = self.weight * (variance + self.eps).rsqrt()
         return centred * scale[:, None] + self.bias[:, None]
 
-    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+    def _follow(self, count: Tensor, mean: Tensor, variance: Tensor) -> None:
         tracked = self.num_batches_tracked
         if self.running_mean is None or self.running_var is None or tracked is None or self.momentum is None:
-            raise AssertionError("running statistics are always kept, at a fixed rate")
+            raise AssertionError("running statistics are always kept, with a momentum")
         tracked.add_(1)
-        self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
-        self.running_var.lerp_(variance.to(self.running_var), self.momentum)
+        self.most_positions.clamp_(min=count)
+        rate = 1 - (1 - self.momentum) ** (count.to(self.running_mean) / self.most_positions)
+        self.running_mean.lerp_(mean.to(self.running_mean), rate)
+        self.running_var.lerp_(variance.to(self.running_var), rate)
 
 
 class Stage(nn.Module):

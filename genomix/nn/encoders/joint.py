@@ -5,7 +5,7 @@ B batch, A blocks of C queries, R = B A rows, H heads, S keys, P head dimension.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from genomix.nn.encoders.attention import Heads
 
 LOGITS_AT_ONCE = 1 << 26
-"""The most logits made at once, but for those of one row, where no kernel does without them."""
+"""The most logits in a tensor, but for those of one query, where no kernel does without them."""
 TOTAL_OF_NOTHING = -1e30
 """Stands for the logarithm of an empty sum; finite, so that gradients are."""
 
@@ -120,39 +120,54 @@ def return_by_kernel(arguments: Arguments, attended: Attended, gradient: Attende
 
 
 def attend_plainly(arguments: Arguments, scale: float) -> Attended:
-    """Attend on any device."""
-
-    def compute(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
-        logits = queries @ keys.mT * scale + bias
-        totals = logits.logsumexp(-1)
-        return (logits - totals.unsqueeze(-1)).exp() @ values, totals
-
-    values, totals = _in_pieces(compute, arguments)
-    return Attended(values.to(arguments.values.dtype), totals)
+    """Attend on any device, some of the logits at a time."""
+    queries, values = arguments.queries, arguments.values
+    attended = values.new_empty(*queries.shape[:-1], values.shape[-1])
+    totals = queries.new_empty(queries.shape[:-1], dtype=torch.promote_types(queries.dtype, torch.float32))
+    with torch.autocast(queries.device.type, enabled=False):
+        for rows, some in _pieces(arguments):
+            logits = _logits(arguments, rows, some, scale)
+            total = logits.logsumexp(-1)
+            weights = logits.sub_(total.unsqueeze(-1)).exp_()
+            totals[rows, :, some] = total
+            attended[rows, :, some] = (weights @ values[rows].to(weights.dtype)).to(values.dtype)
+    return Attended(attended, totals)
 
 
 def return_plainly(arguments: Arguments, attended: Attended, gradient: Attended, scale: float) -> Gradients:
-    """Return the gradients of the heads from that of what was attended."""
+    """Return the gradients of the heads from that of what was attended, some of the logits at a time."""
+    queries, keys, values, _ = arguments
+    wide = attended.totals.dtype
+    common = gradient.totals - (gradient.values * attended.values).sum(-1, dtype=wide)
+    grad_queries = torch.empty_like(queries)
+    grad_keys, grad_values = (torch.zeros_like(part, dtype=wide) for part in (keys, values))
+    with torch.autocast(queries.device.type, enabled=False):
+        for rows, some in _pieces(arguments):
+            grad = gradient.values[rows, :, some].to(wide)
+            weights = _logits(arguments, rows, some, scale)
+            weights = weights.sub_(attended.totals[rows, :, some].unsqueeze(-1)).exp_()
+            grad_values[rows] += weights.mT @ grad
+            grad_logits = (grad @ values[rows].to(wide).mT).add_(common[rows, :, some].unsqueeze(-1))
+            grad_logits.mul_(weights).mul_(scale)
+            grad_queries[rows, :, some] = (grad_logits @ keys[rows].to(wide)).to(queries.dtype)
+            grad_keys[rows] += grad_logits.mT @ queries[rows, :, some].to(wide)
+    return Gradients(grad_queries, grad_keys.to(keys.dtype), grad_values.to(values.dtype))
 
-    def compute(
-        queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, totals: Tensor, grad: Tensor, common: Tensor
-    ) -> tuple[Tensor, ...]:
-        weights = (queries @ keys.mT * scale + bias - totals.unsqueeze(-1)).exp()
-        grad_logits = weights * (grad @ values.mT + common.unsqueeze(-1)) * scale
-        return grad_logits @ keys, grad_logits.mT @ queries, weights.mT @ grad
 
-    common = gradient.totals - (gradient.values * attended.values).sum(-1, dtype=gradient.totals.dtype)
-    gradients = _in_pieces(compute, arguments, attended.totals, gradient.values, common)
-    return Gradients(*(heads.to(arguments.queries.dtype) for heads in gradients))
-
-
-def _in_pieces(compute: Callable[..., tuple[Tensor, ...]], arguments: Arguments, *more: Tensor) -> tuple[Tensor, ...]:
-    """Compute some rows at a time, in float32 at least, and put them together."""
+def _pieces(arguments: Arguments) -> Iterator[tuple[slice, slice]]:
+    """Divide rows, and where one is too many its queries, so that each piece has at most `LOGITS_AT_ONCE` logits."""
     rows, num_heads, num_queries, _ = arguments.queries.shape
-    at_once = max(1, LOGITS_AT_ONCE // (num_heads * num_queries * arguments.keys.shape[2]))
+    of_query = num_heads * arguments.keys.shape[2]
+    some = min(num_queries, max(1, LOGITS_AT_ONCE // of_query))
+    at_once = max(1, LOGITS_AT_ONCE // (of_query * some))
+    for row in range(0, rows, at_once):
+        for query in range(0, num_queries, some):
+            yield slice(row, row + at_once), slice(query, query + some)
+
+
+def _logits(arguments: Arguments, rows: slice, some: slice, scale: float) -> Tensor:
+    """Return the logits of some queries of some rows, in float32 at least, as a tensor of their own."""
     wide = torch.promote_types(arguments.queries.dtype, torch.float32)
-    tensors = [*arguments[:3], arguments.bias.expand(rows, -1, -1, -1), *more]
-    with torch.autocast(arguments.queries.device.type, enabled=False):
-        pieces = zip(*(tensor.split(at_once) for tensor in tensors), strict=True)
-        outcomes = [compute(*(part.to(wide) for part in piece)) for piece in pieces]
-    return tuple(torch.cat(parts) for parts in zip(*outcomes, strict=True))
+    bias = arguments.bias.expand(len(arguments.queries), -1, arguments.queries.shape[2], -1)[rows, :, some]
+    logits = arguments.queries[rows, :, some].to(wide) @ arguments.keys[rows].to(wide).mT
+    return logits.mul_(scale).add_(bias)

@@ -56,8 +56,11 @@ def attend_linearly(
 
 
 def elu_features(vectors: Tensor) -> Tensor:
-    """Map vectors of any shape to elu(x) + 1, which is positive (Katharopoulos et al. 2020, equation 7)."""
-    return nn.functional.elu(vectors) + 1
+    """Map vectors of any shape to elu(x) + 1, which is positive (Katharopoulos et al. 2020, equation 7).
+
+    It is taken in float32 at least: far below zero it is what is left of 1 - 1.
+    """
+    return nn.functional.elu(vectors.to(torch.promote_types(vectors.dtype, torch.float32))) + 1
 
 
 class LinearAttention(nn.Module):

@@ -22,6 +22,9 @@ ITSELF = -5e4
 NOWHERE = -1e30
 """Added to the score of what is no position of the record; finite, so that rows of nothing else are no NaN."""
 
+ROTATED_AT_ONCE = 1 << 22
+"""The most products with rotations made at once, but for those of one position in every record."""
+
 
 @torch.no_grad()
 def hash_order(queries: Tensor, rotations: Tensor, lengths: Tensor, chunk: int) -> Tensor:
@@ -42,11 +45,18 @@ def hash_order(queries: Tensor, rotations: Tensor, lengths: Tensor, chunk: int) 
     rotations = rotations[..., : -(-num_positions // (2 * chunk))].to(queries.dtype)
     half = rotations.shape[-1]
     used = torch.arange(half, device=lengths.device) < -(lengths // (-2 * chunk)).unsqueeze(1)
-    # One room for every head and round: for a long record nothing is larger, nor costs more to allocate.
-    rotated = queries.new_empty(len(queries), num_positions, half)
+    at_once = min(num_positions, max(1, ROTATED_AT_ONCE // (len(queries) * half)))
+    # One room for every head, round and piece: for a long record nothing costs more to allocate.
+    room = queries.new_empty(len(queries) * at_once * half)
 
     def bucket(queries: Tensor, rotation: Tensor) -> Tensor:
-        nearest = torch.matmul(queries, rotation * used.unsqueeze(1), out=rotated).abs_().max(-1).indices
+        opened = rotation * used.unsqueeze(1)
+
+        def find_nearest(some: Tensor) -> Tensor:
+            rotated = room[: some[..., 0].numel() * half].view(*some.shape[:2], half)
+            return torch.matmul(some, opened, out=rotated).abs_().max(-1).indices
+
+        nearest = torch.cat([find_nearest(some) for some in queries.split(at_once, 1)], 1)
         return nearest + half * ((rotation.T[nearest] * queries).sum(-1) < 0)
 
     heads = zip(queries.unbind(1), rotations.unbind(1), strict=True)

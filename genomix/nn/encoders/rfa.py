@@ -89,12 +89,13 @@ class FourierFeatureAttention(nn.Module):
         head_dim = dim // num_heads
         self.projections = Projections(dim, num_heads)
         self.register_buffer("directions", torch.randn(num_heads, num_features, head_dim))
-        self.log_widths = nn.Parameter(torch.zeros(num_heads, head_dim))
+        self.log_widths = nn.Parameter(torch.zeros(num_heads * head_dim))  # a vector: no decay draws it towards 0
 
     def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
         """Mix (B, N, D), of which lengths (B,) positions are real."""
         heads = self.projections.split(hidden)
-        attended = attend_by_fourier_features(*heads, self.directions, self.log_widths.exp(), lengths)
+        widths = self.log_widths.exp().unflatten(0, (self.projections.num_heads, -1))
+        attended = attend_by_fourier_features(*heads, self.directions, widths, lengths)
         return self.projections.merge(attended)
 
 

@@ -67,7 +67,7 @@ class Stack(nn.Module):
         """Encode (B, N, D), of which lengths (B,) positions are real, as (B, N, D), zero behind a record's length."""
         inside = inside_records(embedded, lengths)
         if self.position == "sinusoidal":
-            embedded = embedded + sinusoids(embedded.shape[1], embedded.shape[2]).to(embedded)
+            embedded = embedded + sinusoids(embedded.shape[1], embedded.shape[2], embedded.device).to(embedded)
         hidden = embedded * inside
         for layer in self.layers:
             hidden = layer(hidden, lengths)

@@ -104,12 +104,13 @@ def watch_kept():
 
 
 class WatchMade(TorchDispatchMode):
-    """Knows the largest tensor, in entries, that any operation has given meanwhile."""
+    """Knows the largest tensor, in entries of its own in memory, that any operation has given meanwhile."""
 
     largest = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         made = func(*args, **(kwargs or {}))
-        sizes = [part.untyped_storage().nbytes() // part.element_size() for part in tree_leaves(made)]
+        tensors = [part for part in tree_leaves(made) if isinstance(part, torch.Tensor)]
+        sizes = [min(part.numel(), part.untyped_storage().nbytes() // part.element_size()) for part in tensors]
         self.largest = max([self.largest, *sizes])
         return made

@@ -92,10 +92,10 @@ def test_large_logits_and_half_precision_stay_finite_and_close(dtype):
 
 @pytest.mark.parametrize("num_biases", [1, 64])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_one_row_makes_no_more_logits_at_once_than_allowed(monkeypatch, num_biases, dtype):
+def test_no_more_logits_are_made_at_once_than_allowed(monkeypatch, num_biases, dtype):
     monkeypatch.setattr(joint, "LOGITS_AT_ONCE", 1024)
-    heads, gradients = draw(3, 1, 2, 64, 4).to(dtype), draw(1, 2, 64, 5).to(torch.float32)
-    arguments = joint.Arguments(*heads, torch.zeros(1, 1, num_biases, 64, dtype=dtype))
+    heads, gradients = draw(3, 2, 2, 64, 4).to(dtype), draw(2, 2, 64, 5).to(torch.float32)
+    arguments = joint.Arguments(*heads, torch.zeros(2, 1, num_biases, 64, dtype=dtype))
     most = max(1024, arguments.bias.numel())
     with WatchMade() as watch:
         attended = joint.attend_plainly(arguments, 0.5)
