@@ -91,10 +91,11 @@ def evaluate_predictions(
     unlabelled = len(table.ids) - len(labels)
     if unlabelled:
         warn(f"{unlabelled} of {len(table.ids)} predictions are of records that are not evaluated")
-    skipped = [record_id for record_id in labels if table.is_skipped[row_of[record_id]]]
+    is_skipped = table.is_skipped
+    skipped = [record_id for record_id in labels if is_skipped[row_of[record_id]]]
     if skipped:
         warn(f"{len(skipped)} records were skipped when predicting and are not evaluated, such as {skipped[0]!r}")
-    ids = [record_id for record_id in labels if not table.is_skipped[row_of[record_id]]]
+    ids = [record_id for record_id in labels if not is_skipped[row_of[record_id]]]
     if not ids:
         raise DataError(f"{table_path}: no prediction left to evaluate")
     named = [f'{labels_path}: record "{record_id}"' for record_id in ids]

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomix.metrics import HIGHER_IS_BETTER, METRIC_NAMES, compute_metrics
+from genomix.metrics.bootstrap import percentile_interval, resample
 from genomix.metrics.comparison import compare_metrics
-from genomix.metrics.paired import bootstrap_p, holm, mcnemar, percentile_interval, resample
+from genomix.metrics.paired import bootstrap_p, holm, mcnemar
 from genomix.metrics.weighted import Records
 
 
@@ -85,7 +86,7 @@ def test_the_intervals_of_a_run_are_those_of_its_evaluation():
 
 
 def test_many_records_are_resampled_in_chunks_alike_for_all_runs(monkeypatch):
-    monkeypatch.setattr("genomix.metrics.paired.CHUNK_SIZE", 60 * 7)
+    monkeypatch.setattr("genomix.metrics.bootstrap.CHUNK_SIZE", 60 * 7)
     found = compared({"base": 0.5, "copy": 0.5}, num_resamples=100)
     assert found.runs[0].intervals["accuracy"].low < found.runs[0].intervals["accuracy"].high
     records = [Records(*drawn(60, 0.5, 0))] * 2
@@ -225,12 +226,31 @@ def test_a_run_without_errors_has_its_exact_interval_noted():
 
 
 def test_areas_of_very_many_probabilities_have_no_interval(monkeypatch):
-    monkeypatch.setattr("genomix.metrics.paired.MOST_RANKED", 50)
+    monkeypatch.setattr("genomix.metrics.bootstrap.MOST_RANKED", 50)
     found = compared({"base": 0.5, "other": 1.0}, ["roc_auc", "accuracy"], num_resamples=100)
     assert found.runs[1].differences["roc_auc"].difference is not None
     assert found.runs[1].differences["roc_auc"].interval is found.runs[1].differences["roc_auc"].p is None
     assert found.runs[1].differences["accuracy"].interval is not None
     assert any(note.startswith("roc_auc has no interval") for note in found.notes)
+
+
+def test_without_resamples_nothing_is_said_of_intervals():
+    assert not compared({"base": 0.5, "other": 1.0}, num_resamples=0).notes
+
+
+def test_what_is_undefined_is_not_resampled():
+    found = resample([Records(np.ones(10, int), drawn(10, 1, 1)[1])], ["mcc", "accuracy"], num_resamples=5)
+    assert np.isnan(found["mcc"].values).all()
+    assert (found["mcc"].drawn.shape, found["accuracy"].drawn.shape) == ((1, 0), (1, 5))
+
+
+def test_notes_are_those_of_an_evaluation():
+    targets = np.array([0] * 28 + [1] * 2)
+    probabilities = {"base": drawn(30, 1.0, 1)[1], "sure": np.eye(2)[targets]}
+    found = compare_metrics(targets, probabilities, ["a", "b"], METRIC_NAMES, baseline="base", num_resamples=200)
+    alone = compute_metrics(targets, probabilities["sure"], ["a", "b"], num_resamples=200)
+    assert len(alone.notes) == 4
+    assert [note.removeprefix("sure: ") for note in found.notes] == alone.notes
 
 
 def test_runs_of_other_records_are_no_pair():

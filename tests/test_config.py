@@ -3,7 +3,16 @@
 import pytest
 import yaml
 
-from genomix.config import PRESETS, Config, KmerConfig, NetworkConfig, make_config, parse_assignment, to_yaml
+from genomix.config import (
+    ENCODER_SECTIONS,
+    PRESETS,
+    Config,
+    KmerConfig,
+    NetworkConfig,
+    make_config,
+    parse_assignment,
+    to_yaml,
+)
 from genomix.errors import NoInputError, UsageError
 
 
@@ -84,6 +93,30 @@ class TestPrecedence:
     def test_another_kind_of_model_needs_its_preset(self):
         assert isinstance(make_config("kmer", overrides={"training.seed": 1}).model, KmerConfig)
 
+    @pytest.mark.parametrize("name", ENCODER_SECTIONS)
+    def test_another_encoder_leaves_the_keys_of_the_former_behind(self, name, write):
+        written = write(to_yaml(make_config("paramixer-paper")))
+        for below in ({"preset": "paramixer-cdil"}, {"preset": "hyena"}, {"path": written}):
+            former = make_config(**below).model.encoder
+            changed = make_config(**below, overrides={"model.encoder.name": name}).model.encoder
+            assert changed == (former if name == former.name else ENCODER_SECTIONS[name](dim=former.dim))
+
+    def test_another_encoder_in_a_file_does_so_too(self, write):
+        path = write({"preset": "paramixer-cdil", "model": {"encoder": {"name": "hyena", "order": 3}}})
+        config = make_config(path=path)
+        assert config.model.encoder == ENCODER_SECTIONS["hyena"](order=3)
+        assert make_config(path=write(to_yaml(config), "again.yaml")) == config
+
+    @pytest.mark.parametrize("turn", [1, -1])
+    def test_keys_stated_beside_another_encoder_are_kept_in_any_order(self, turn):
+        stated = [("model.encoder.num_layers", 4), ("model.encoder.name", "transformer"), ("model.encoder.dim", 32)]
+        encoder = make_config("paramixer-cdil", overrides=dict(stated[::turn])).model.encoder
+        assert encoder == ENCODER_SECTIONS["transformer"](num_layers=4, dim=32)
+
+    def test_the_same_encoder_named_again_keeps_its_keys(self):
+        encoder = make_config("paramixer-cdil", overrides={"model.encoder.name": "paramixer"}).model.encoder
+        assert encoder.protocol == "cdil"
+
     def test_an_empty_file_is_the_default(self, write):
         assert make_config(path=write("")) == Config()
 
@@ -133,6 +166,17 @@ class TestMistakes:
         assert message.startswith("model.encoder.protocol: there is no such key; ")
         assert "num_random" in message
 
+    @pytest.mark.parametrize("turn", [1, -1])
+    def test_keys_of_the_former_encoder_stated_beside_another_in_any_order(self, turn):
+        stated = [("model.encoder.protocol", "cdil"), ("model.encoder.name", "hyena")]
+        (message,) = complaints(preset="paramixer-cdil", overrides=dict(stated[::turn]))
+        assert message.startswith("model.encoder.protocol: there is no such key; ")
+
+    def test_an_encoder_where_a_file_has_no_model(self, write):
+        (message,) = complaints(path=write({"model": 3}))
+        assert "model" in message
+        assert make_config(path=write({"model": 3}), overrides={"model.encoder.name": "hyena", "model.kind": "network"})
+
     def test_heads_that_do_not_share_out(self):
         (message,) = complaints(preset="performer", overrides={"model.encoder.num_heads": 3})
         assert message.startswith("model.encoder: dim (64) must be a multiple of num_heads (3)")
@@ -140,6 +184,11 @@ class TestMistakes:
     def test_even_widths(self):
         (message,) = complaints(overrides={"model.stem.widths": [4]})
         assert "widths of convolutions must be odd (found [4])" in message
+        (message,) = complaints(preset="conv-transformer", overrides={"model.encoder.width": 4})
+        assert message == "model.encoder.width: width must be odd, not 4 (found 4)"
+        (message,) = complaints(preset="nystromformer", overrides={"model.encoder.width": 4})
+        assert message == "model.encoder.width: width must be odd, or 0 for no convolution, not 4 (found 4)"
+        assert make_config("nystromformer", overrides={"model.encoder.width": 0}).model.encoder.width == 0
 
     def test_fractions_that_leave_nothing(self):
         (message,) = complaints(overrides={"data.val_fraction": 0.5, "data.test_fraction": 0.5})
@@ -162,6 +211,13 @@ class TestMistakes:
     def test_a_file_that_is_not_there(self, tmp_path):
         with pytest.raises(NoInputError, match=r"nowhere.yaml: cannot read this configuration"):
             make_config(path=tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize("key", ["stride", "window", "block", "chunk"])
+def test_sizes_along_a_record_say_what_they_count(key):
+    sections = [section for section in ENCODER_SECTIONS.values() if key in section.model_fields]
+    assert sections
+    assert all(f"`{key}` counts positions behind the stem, not bp." in section.__doc__ for section in sections)
 
 
 class TestAssignments:

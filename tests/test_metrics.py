@@ -178,7 +178,7 @@ def test_intervals_hold_the_value_and_depend_on_the_seed_alone():
 
 def test_many_records_are_resampled_in_chunks(monkeypatch):
     targets, probabilities = drawn(50, 2, seed=7)
-    monkeypatch.setattr("genomix.metrics.measure.CHUNK_SIZE", 50 * 7)
+    monkeypatch.setattr("genomix.metrics.bootstrap.CHUNK_SIZE", 50 * 7)
     found = compute_metrics(targets, probabilities, ["a", "b"], num_resamples=100)
     assert found.intervals["accuracy"].low < found.intervals["accuracy"].high
 
@@ -238,6 +238,26 @@ def test_where_resampling_shows_no_spread_the_exact_interval_is_noted(right, low
     assert any(f"{right} of 30" in note and f"{low:.3f} to {high:.3f}" in note for note in metrics.notes)
 
 
+def test_metrics_undefined_in_most_resamples_have_no_interval():
+    found = compute_metrics([0, 1, 2], np.full((3, 3), 1 / 3), ["a", "b", "c"], num_resamples=200)
+    assert "accuracy" in found.intervals
+    assert not {"roc_auc", "pr_auc"} & set(found.intervals)
+    (note,) = [note for note in found.notes if note.startswith("roc_auc")]
+    assert int(note.split("missing in ")[1].split()[0]) == pytest.approx(200 * 21 / 27, abs=25)
+    assert note.endswith("of 200 resamples, so it has no interval")
+
+
+def test_without_resamples_nothing_is_said_of_their_spread():
+    targets = np.arange(30) % 3
+    assert not compute_metrics(targets, np.eye(3)[targets], ["a", "b", "c"], num_resamples=0).notes
+
+
+def test_one_resample_is_no_certainty():
+    targets = np.arange(30) % 2
+    predicted = np.where(np.arange(30) < 25, targets, 1 - targets)
+    assert not compute_metrics(targets, np.eye(2)[predicted], ["a", "b"], num_resamples=1).notes
+
+
 def test_the_exact_interval_is_left_out_where_resampling_shows_a_spread():
     targets = np.arange(30) % 2
     predicted = np.where(np.arange(30) < 25, targets, 1 - targets)
@@ -246,7 +266,7 @@ def test_the_exact_interval_is_left_out_where_resampling_shows_a_spread():
 
 
 def test_areas_of_very_many_probabilities_have_no_interval_and_it_is_said(monkeypatch):
-    monkeypatch.setattr("genomix.metrics.measure.MOST_RANKED", 50)
+    monkeypatch.setattr("genomix.metrics.bootstrap.MOST_RANKED", 50)
     targets, probabilities = drawn(40, 2, seed=1)
     metrics = compute_metrics(targets, probabilities, ["a", "b"], num_resamples=50)
     assert "roc_auc" not in metrics.intervals

@@ -55,7 +55,8 @@ def compare(
         _check_output(Path(output), force=force)
     set_threads(threads)
 
-    from genomix.compare import USUAL_METRICS, compare_runs
+    from genomix.compare import compare_runs
+    from genomix.metrics import USUAL_METRICS
 
     names = [name.strip() for text in metrics or [] for name in text.split(",")]
     found = compare_runs(

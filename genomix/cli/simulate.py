@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from genomix.cli import options
+from genomix.errors import UsageError
 
 SPLIT_RECORDS = {"train": 10_000, "val": 1_000, "test": 1_000}
 
@@ -25,20 +26,24 @@ def simulate(
     test_records: Annotated[int, typer.Option("--test-records", min=0, help="Records held out.")] = SPLIT_RECORDS[
         "test"
     ],
-    motif_length: Annotated[int, typer.Option("--motif-length", help="bp of a motif of motif-pair.")] = 12,
+    motif_length: Annotated[
+        int | None, typer.Option("--motif-length", help="bp of a motif of motif-pair, 12 by default.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random numbers.")] = 0,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Make up data whose answer depends on two positions anywhere in a record: a test of what a network can carry."""
-    from genomix.data.simulated import Problem, write_simulated
+    from genomix.data.simulated import MOTIF_BP, Problem, write_simulated
     from genomix.runtime import new_directory
 
     options.start_log(quiet=quiet)
     num_records = {"train": records, "val": val_records, "test": test_records}
-    problem = Problem(task, length, num_records, motif_length, seed)
+    if motif_length is not None and task != "motif-pair":
+        raise UsageError(f"--motif-length {motif_length}: {task} has no motifs; leave it out, or make motif-pair")
+    problem = Problem(task, length, num_records, MOTIF_BP if motif_length is None else motif_length, seed)
     directory = new_directory(out, force=force)
-    write_simulated(problem, directory)
+    write_simulated(problem, directory, options.warn)
     counts = ", ".join(f"{number} {split}" for split, number in num_records.items())
     options.say(f"{directory}: {task}, {length} positions, records: {counts}")
     if task == "motif-pair":

@@ -9,12 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from genomix.metrics import METRIC_NAMES, Metrics
+from genomix.metrics import METRIC_NAMES, USUAL_METRICS, Metrics
 
 WIDTH = 100
 """Columns of a table that goes to a file or a pipe."""
 MOST_IN_MATRIX, MOST_CONFUSIONS, COUNT_WIDTH = 10, 15, 5
-COMPARED = ("accuracy", "f1_macro", "mcc", "roc_auc", "log_loss")
 
 
 def print_comparison(results: Mapping[str, Metrics], split: str) -> None:
@@ -27,10 +26,10 @@ def print_comparison(results: Mapping[str, Metrics], split: str) -> None:
         padding=(0, 1, 0, 0),
     )
     table.add_column("model", no_wrap=True)
-    for name in COMPARED:
+    for name in USUAL_METRICS:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for model, metrics in results.items():
-        table.add_row(Text(model), *(_cell(metrics, name) for name in COMPARED))
+        table.add_row(Text(model), *(_cell(metrics, name) for name in USUAL_METRICS))
     print_table(table)
     _print_notes(first)
 

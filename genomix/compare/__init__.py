@@ -1,5 +1,5 @@
 """Runs on the same held-out records, set against each other."""
 
-from genomix.compare.compared import USUAL_METRICS, ComparedRuns, compare_runs
+from genomix.compare.compared import ComparedRuns, compare_runs
 
-__all__ = ["USUAL_METRICS", "ComparedRuns", "compare_runs"]
+__all__ = ["ComparedRuns", "compare_runs"]

@@ -12,10 +12,8 @@ from typing import Any
 from genomix.compare.held_out import align, read_chosen
 from genomix.compare.runs import Run, Warn, find_runs, read_runs
 from genomix.errors import UsageError
-from genomix.metrics import METRIC_NAMES
+from genomix.metrics import METRIC_NAMES, USUAL_METRICS
 from genomix.metrics.comparison import Compared, Comparison, compare_metrics
-
-USUAL_METRICS = ("accuracy", "f1_macro", "mcc", "roc_auc", "log_loss")
 
 COLUMNS = (
     *("run", "model", "num_parameters", "num_records", "metric", "value", "low", "high"),

@@ -157,7 +157,8 @@ def _leave_out(
         warn(
             f"{len(chosen) - len(names)} of {len(chosen)} records with a label have no prediction and are not compared"
         )
-    skipped = [name for name in names if any(run.table.is_skipped[rows_of[run.name][name]] for run in runs)]
+    is_skipped = {run.name: run.table.is_skipped for run in runs}
+    skipped = [name for name in names if any(is_skipped[run.name][rows_of[run.name][name]] for run in runs)]
     if skipped:
         warn(f"{len(skipped)} records were skipped when predicting and are not compared, such as {skipped[0]!r}")
     left_out = set(skipped)

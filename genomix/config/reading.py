@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
-from genomix.config.encoders import ENCODER_SECTIONS
+from genomix.config.encoders import ENCODER_SECTIONS, ParamixerConfig
 from genomix.config.presets import PRESETS
 from genomix.config.schema import Config, Section
 from genomix.errors import NoInputError, UsageError
@@ -24,6 +25,9 @@ def make_config(
     preset: str | None = None, path: str | Path | None = None, overrides: Mapping[str, Any] | None = None
 ) -> Config:
     """Build a configuration from a preset or a file, then from overrides.
+
+    Each is laid over what is below it, key by key. Where it names another encoder, the encoder below leaves its `dim`
+    only, which fits the rest of the network: its other keys mean nothing to the new one.
 
     Args:
         preset: A name in `PRESETS`, or the path of a model's folder or configuration. Default: `paramixer`.
@@ -42,10 +46,9 @@ def make_config(
     name = str(preset or stated.get("preset", "paramixer"))
     if name not in PRESETS:
         raise UsageError(f"{path}: preset: {name!r} is not known{_nearest(name, PRESETS)}")
-    tree = _merge(_merge({"model": {"kind": "network"}}, PRESETS[name]), stated)
+    tree = _lay_over(_merge({"model": {"kind": "network"}}, PRESETS[name]), [stated])
     tree["preset"] = name
-    for key, value in (overrides or {}).items():
-        tree = _merge(tree, _nested(key, value))
+    tree = _lay_over(tree, [_nested(key, value) for key, value in (overrides or {}).items()])
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
@@ -120,6 +123,22 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     for part in reversed(key.split(".")):
         value = {part: value}
     return value
+
+
+def _lay_over(tree: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Merge the parts of one layer, in their order, into what is below."""
+    below, above = _encoder_of(tree), _encoder_of(functools.reduce(_merge, parts, {}))
+    if below and "name" in above and above["name"] != below.get("name", ParamixerConfig().name):
+        kept = {"dim": below["dim"]} if "dim" in below else {}
+        tree = {**tree, "model": {**tree["model"], "encoder": kept}}
+    return functools.reduce(_merge, parts, dict(tree))
+
+
+def _encoder_of(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the encoder's keys; none where there are none, or something else stands in their place."""
+    model = tree.get("model")
+    encoder = model.get("encoder") if isinstance(model, Mapping) else None
+    return encoder if isinstance(encoder, Mapping) else {}
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ TOLERANCE = 0.04
 """An answer to the adding problem is right if it is nearer than this to the target."""
 NUM_NOISE = 4
 SHORTEST_MOTIF = 4
+MOST_BY_CHANCE = 0.05
+"""How often a given motif may be expected in a record by chance before that blurs the answer."""
 ORDER_LABELS = ("XX", "XY", "YX", "YY")
 
 
@@ -96,6 +98,11 @@ def motif_pair(
     return Simulated(tokens, 2 * marks[:, 0] + marks[:, 1], places)
 
 
+def expected_by_chance(width: int, length: int) -> float:
+    """Return how often a motif of `width` bp is expected in `length` random bp, both strands counted: 2 N / 4^width."""
+    return 2 * length / 4**width
+
+
 def draw_motifs(width: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw two motifs, tokens (width,), each unlike the other and both unlike themselves on the other strand.
 
@@ -108,8 +115,8 @@ def draw_motifs(width: int, generator: np.random.Generator) -> tuple[np.ndarray,
         raise ValueError(f"motifs of {width} bp are too short to be told apart; use {SHORTEST_MOTIF} or more")
     while True:
         first, second = generator.integers(0, 4, (2, width), dtype=np.uint8)
-        others = (second, 3 - second[::-1], 3 - first[::-1])
-        if all((first != other).sum() * 3 >= width for other in others):
+        compared = ((first, second), (first, 3 - second[::-1]), (first, 3 - first[::-1]), (second, 3 - second[::-1]))
+        if all((one != other).sum() * 3 >= width for one, other in compared):
             return first, second
 
 

@@ -5,6 +5,7 @@ R records, N positions.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ Task = Literal["adding", "temporal-order", "motif-pair"]
 PART_POSITIONS = 1 << 22
 """Positions that are made at once."""
 LINE_BP = 80
+MOTIF_BP = 12
 SPLITS = ("train", "val", "test")
 
 
@@ -45,7 +47,7 @@ class Problem:
     task: Task
     length: int
     num_records: Mapping[str, int]
-    motif_bp: int = 12
+    motif_bp: int = MOTIF_BP
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -78,7 +80,7 @@ class Problem:
         return lambda num_records, length, generator: simulate.motif_pair(num_records, length, generator, motifs)
 
 
-def write_simulated(problem: Problem, directory: Path) -> None:
+def write_simulated(problem: Problem, directory: Path, warn: Callable[[str], None] = lambda _: None) -> None:
     """Write a problem to an existing directory; its `task.json` comes last and says what the other files are.
 
     `motif-pair` becomes `data.fa`, `labels.tsv` (id, label, split) and `motifs.bed`; the other tasks, whose inputs are
@@ -86,11 +88,17 @@ def write_simulated(problem: Problem, directory: Path) -> None:
 
     Files of another problem that was written here before are removed.
 
+    Args:
+        problem: What to make.
+        directory: Where.
+        warn: Called where motifs are so short that they turn up by chance.
+
     Raises:
         CannotWriteError: If a file cannot be written.
     """
     _remove_former(directory)
     if problem.task == "motif-pair":
+        _warn_of_chance(problem, warn)
         facts: dict[str, Any] = {"motifs": dict(zip("XY", map(decode, problem.motifs()), strict=True))}
         _write_dna(problem, directory)
     else:
@@ -119,6 +127,20 @@ def read_simulated(directory: str | Path, split: str) -> Simulated:
         raise NoInputError(f"{error.filename or directory}: {error.strerror}; make it with genomix simulate") from error
     except (ValueError, KeyError) as error:
         raise DataError(f"{directory}: not what genomix simulate writes ({error})") from error
+
+
+def _warn_of_chance(problem: Problem, warn: Callable[[str], None]) -> None:
+    expected = simulate.expected_by_chance(problem.motif_bp, problem.length)
+    if expected > simulate.MOST_BY_CHANCE:
+        enough = next(
+            width
+            for width in itertools.count(problem.motif_bp)
+            if simulate.expected_by_chance(width, problem.length) <= simulate.MOST_BY_CHANCE
+        )
+        warn(
+            f"a motif of {problem.motif_bp} bp is expected {expected:.2g} times a record by chance (on either "
+            f"strand of {problem.length} bp), which blurs the answer; use --motif-length {enough} or more"
+        )
 
 
 def _remove_former(directory: Path) -> None:

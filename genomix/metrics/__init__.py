@@ -1,11 +1,13 @@
 """How good predictions are, and how sure one can be of that: metrics with bootstrap intervals over records."""
 
-from genomix.metrics.measure import ClassMetrics, Interval, Metrics, compute_metrics, score
-from genomix.metrics.weighted import HIGHER_IS_BETTER, METRIC_NAMES
+from genomix.metrics.bootstrap import Interval
+from genomix.metrics.measure import ClassMetrics, Metrics, compute_metrics, score
+from genomix.metrics.weighted import HIGHER_IS_BETTER, METRIC_NAMES, USUAL_METRICS
 
 __all__ = [
     "HIGHER_IS_BETTER",
     "METRIC_NAMES",
+    "USUAL_METRICS",
     "ClassMetrics",
     "Interval",
     "Metrics",

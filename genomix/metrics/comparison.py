@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genomix.metrics.measure import Interval
-from genomix.metrics.paired import McNemar, Resampled, bootstrap_p, holm, mcnemar, percentile_interval, resample
+from genomix.metrics.bootstrap import (
+    Interval,
+    Resampled,
+    intervals_of,
+    note_on_certainty,
+    notes_on_resamples,
+    number_or_none,
+    percentile_interval,
+    resample,
+)
+from genomix.metrics.paired import McNemar, bootstrap_p, holm, mcnemar
 from genomix.metrics.weighted import Records
 
 if TYPE_CHECKING:
@@ -122,23 +131,18 @@ def compare_metrics(
     runs = [
         Compared(
             run=name,
-            values={metric: _number(found.values[row]) for metric, found in resampled.items()},
-            intervals=_intervals(resampled, row, confidence_level),
+            values={metric: number_or_none(found.values[row]) for metric, found in resampled.items()},
+            intervals=intervals_of(resampled, row, confidence_level),
             differences={metric: found[name] for metric, found in differences.items() if name in found},
             mcnemar=tables.get(name),
             mcnemar_p_holm=tables_p_holm.get(name),
         )
         for row, name in enumerate(names)
     ]
-    notes = [*_notes_on_resamples(resampled), *_notes_on_certainty(is_right, confidence_level)]
+    notes = list(_notes(resampled, is_right, num_resamples, confidence_level))
     return Comparison(
         len(is_right[baseline]), list(classes), baseline, num_resamples, seed, confidence_level, runs, notes
     )
-
-
-def _intervals(resampled: Mapping[str, Resampled], row: int, confidence_level: float) -> dict[str, Interval]:
-    found = {metric: percentile_interval(one.drawn[row], confidence_level) for metric, one in resampled.items()}
-    return {metric: interval for metric, interval in found.items() if interval is not None}
 
 
 def _differences(
@@ -149,7 +153,7 @@ def _differences(
     p_values = [bootstrap_p(one) for one in drawn]
     return {
         names[row]: Difference(
-            _number(resampled.values[row] - resampled.values[base]),
+            number_or_none(resampled.values[row] - resampled.values[base]),
             percentile_interval(one, confidence_level),
             p,
             p_holm,
@@ -158,31 +162,16 @@ def _differences(
     }
 
 
-def _notes_on_resamples(resampled: Mapping[str, Resampled]) -> Iterator[str]:
+def _notes(
+    resampled: Mapping[str, Resampled],
+    is_right: Mapping[str, np.ndarray],
+    num_resamples: int,
+    confidence_level: float,
+) -> Iterator[str]:
     for metric, found in resampled.items():
-        num_resamples = found.drawn.shape[1]
-        left_out = np.isnan(found.drawn).any(axis=0).sum()
         if np.isnan(found.values).any():
             yield f"{metric} is undefined for these records: a class is missing, or they are all of one"
-        elif not num_resamples:
-            yield f"{metric} has no interval: resampling so many records and classes takes too long"
-        elif left_out:
-            fate = "left out of its intervals" if 2 * left_out <= num_resamples else "so it has no intervals"
-            yield f"{metric}: a class is missing in {left_out} of {num_resamples} resamples, {fate}"
-
-
-def _notes_on_certainty(is_right: Mapping[str, np.ndarray], confidence_level: float) -> Iterator[str]:
-    from scipy.stats import binomtest
-
+    yield from notes_on_resamples(resampled, num_resamples)
     for name, right in is_right.items():
-        if right.all() or not right.any():
-            exact = binomtest(int(right.sum()), len(right)).proportion_ci(confidence_level, method="exact")
-            yield (
-                f"{name}: {right.sum()} of {len(right)} records are right, so that resampling them shows no spread; by "
-                f"the exact binomial interval (Clopper and Pearson 1934) the accuracy may be {exact.low:.3f} to "
-                f"{exact.high:.3f}"
-            )
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+        if note := note_on_certainty(right, confidence_level):
+            yield f"{name}: {note}"

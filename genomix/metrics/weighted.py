@@ -22,6 +22,8 @@ _HIGHER = ("accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "mcc", "r
 _LOWER = ("log_loss", "brier", "ece")
 HIGHER_IS_BETTER = {name: name in _HIGHER for name in _HIGHER + _LOWER}
 METRIC_NAMES = tuple(HIGHER_IS_BETTER)
+USUAL_METRICS = ("accuracy", "f1_macro", "mcc", "roc_auc", "log_loss")
+"""What is printed where nobody asked for others."""
 
 
 class Ranking(NamedTuple):

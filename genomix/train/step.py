@@ -84,7 +84,9 @@ class Stepper:
 def choose_precision(name: str, device: str) -> torch.dtype:
     """Return the type a precision stands for: `auto` is bfloat16 on a GPU that has it, and float32 elsewhere."""
     if name == "auto":
-        return torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+        # bfloat16 that is emulated, as it is on older GPUs, is slower than float32
+        has_it = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if has_it else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 

@@ -43,6 +43,8 @@ def test_same_seed_same_files(genomix, tmp_path):
         (("adding", "--length", "1"), 2, "--length"),
         (("motif-pair", "--length", "20"), 2, "--length 20: motif-pair needs records of 24 positions at least"),
         (("motif-pair", "--motif-length", "2"), 2, "--motif-length 2: use 4 bp at least"),
+        (("adding", "--motif-length", "9"), 2, "--motif-length 9: adding has no motifs"),
+        (("temporal-order", "--motif-length", "12"), 2, "--motif-length 12: temporal-order has no motifs"),
         (("adding", "--records", "0", "--val-records", "0", "--test-records", "0"), 2, "no records were asked for"),
         (("adding", "--records", "-1"), 2, "--records"),
     ],
@@ -52,6 +54,18 @@ def test_bad_requests(genomix, tmp_path, arguments, code, message):
     assert done.code == code
     assert message in done.stderr
     assert not (tmp_path / "made").exists()
+
+
+def test_motifs_that_turn_up_by_chance_are_warned_of(genomix, tmp_path):
+    done = genomix("simulate", "motif-pair", "-o", str(tmp_path / "short"), *SMALL, "--motif-length", "5")
+    assert done.code == 0
+    assert "warning: a motif of 5 bp is expected 0.16 times a record by chance" in done.stderr
+    assert "use --motif-length 6 or more" in done.stderr
+    for name, more in (("mended", ("--motif-length", "6")), ("default", ())):
+        done = genomix("simulate", "motif-pair", "-o", str(tmp_path / name), *SMALL, *more)
+        assert done.code == 0
+        assert "chance" not in done.stderr
+    assert json.loads((tmp_path / "default" / "task.json").read_text())["motif_bp"] == 12
 
 
 def test_nothing_is_overwritten_without_force(genomix, tmp_path):

@@ -4,10 +4,19 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from genomix.data.simulate import ORDER_LABELS, TOLERANCE, adding, draw_motifs, motif_pair, temporal_order
+from genomix.data.simulate import (
+    MOST_BY_CHANCE,
+    ORDER_LABELS,
+    TOLERANCE,
+    adding,
+    draw_motifs,
+    expected_by_chance,
+    motif_pair,
+    temporal_order,
+)
 from genomix.data.simulated import SPLITS, Problem, read_simulated, write_simulated
 from genomix.data.vocabulary import decode, reverse_complement
 from genomix.errors import CannotWriteError, DataError, NoInputError, UsageError
@@ -57,6 +66,7 @@ def test_order_of_two_motifs(num_records, spare, width, seed):
 
 
 @settings(max_examples=30)
+@example(width=4, seed=166)
 @given(width=st.integers(4, 30), seed=st.integers(0, 2**31))
 def test_motifs_are_unlike_each_other_on_either_strand(width, seed):
     first, second = draw_motifs(width, rng(seed))
@@ -67,6 +77,37 @@ def test_motifs_are_unlike_each_other_on_either_strand(width, seed):
         (second, reverse_complement(second)),
     ):
         assert 3 * (one != other).sum() >= width
+
+
+def test_motifs_turn_up_by_chance_as_often_as_expected():
+    num_records, length, width = 200, 1000, 5
+    motif, _ = draw_motifs(width, rng(2))
+    bases = rng().integers(0, 4, (num_records, length), dtype=np.uint8)
+    words = np.lib.stride_tricks.sliding_window_view(bases, width, axis=1)
+    found = sum((words == one).all(-1).sum() for one in (motif, reverse_complement(motif)))
+    expected = num_records * expected_by_chance(width, length)
+    assert abs(found - expected) < 4 * np.sqrt(expected)
+
+
+@given(width=st.integers(4, 8), length=st.integers(20, 3000))
+@settings(max_examples=40, deadline=None)
+def test_length_that_is_named_suffices_and_is_the_shortest(width, length, tmp_path_factory):
+    said = []
+    made = problem("motif-pair", train=1, test=0, length=length, motif_bp=width)
+    write_simulated(made, tmp_path_factory.mktemp("made"), said.append)
+    if expected_by_chance(width, length) <= MOST_BY_CHANCE:
+        assert not said
+        return
+    (message,) = said
+    assert f"{2 * length / 4**width:.2g} times a record" in message
+    enough = int(message.split("--motif-length ")[1].split()[0])
+    assert expected_by_chance(enough, length) <= MOST_BY_CHANCE < expected_by_chance(enough - 1, length)
+
+
+def test_without_motifs_nothing_turns_up_by_chance(tmp_path):
+    said = []
+    write_simulated(problem("temporal-order", length=3000, motif_bp=4), tmp_path, said.append)
+    assert not said
 
 
 def _drawn(task, length):

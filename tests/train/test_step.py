@@ -167,7 +167,10 @@ def test_a_precision_is_what_its_name_says(name, device):
 
 @pytest.mark.parametrize("has_it", [True, False])
 def test_auto_is_bfloat16_on_a_gpu_that_has_it(monkeypatch, has_it):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_it)
+    def is_bf16_supported(including_emulation=True):
+        return has_it or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
     assert choose_precision("auto", "cuda") is (torch.bfloat16 if has_it else torch.float32)
     assert choose_precision("auto", "cpu") is choose_precision("auto", "mps") is torch.float32
 
