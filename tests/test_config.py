@@ -148,10 +148,35 @@ class TestMistakes:
         assert f"did you mean '{nearest}'?" in message
         assert "keys here: " in message
 
+    @pytest.mark.parametrize(
+        ("key", "meant"),
+        [
+            ("num_heads", "'model.encoder.num_heads'"),
+            ("num_haeds", "'model.encoder.num_heads'"),
+            ("training.lr", "'learning_rate'"),
+            ("lr", "'training.learning_rate'"),
+            ("training.Seed", "'seed'"),
+            ("TRAINING", "'training'"),
+            ("training.strands", "'prediction.strands'"),
+            ("training.max_length", "'model.max_length'"),
+            ("model.encoder.num_lay", "'num_layers'"),
+            ("Stride", "'model.stem.stride' or 'model.encoder.stride' or 'prediction.stride'"),
+        ],
+    )
+    def test_what_was_meant_is_found_by_beginning_initials_case_and_elsewhere(self, key, meant):
+        (message,) = complaints(overrides={key: 1})
+        assert message.startswith(f"{key}: there is no such key; did you mean {meant}?; keys here: ")
+
+    @pytest.mark.parametrize("key", ["xyzzy", "kmer", "hyena.order", "model.encoder.kmer"])
+    def test_nothing_is_meant_by_what_is_like_no_key(self, key):
+        (message,) = complaints(overrides={key: 1})
+        assert message.startswith(f"{key.removesuffix('.order')}: there is no such key; keys here: ")
+
     def test_keys_of_another_kind_of_model_are_unknown(self):
         (message,) = complaints(preset="kmer", overrides={"model.pooling": "mean"})
-        assert message.startswith("model.pooling: there is no such key")
-        assert "inverse_regularisation" in message
+        assert message == (
+            "model.pooling: there is no such key; pooling belongs to network; kmer has: kind, k, inverse_regularisation"
+        )
 
     def test_an_unknown_kind_of_model(self):
         (message,) = complaints(overrides={"model.kind": "forest"})
@@ -160,6 +185,25 @@ class TestMistakes:
     def test_an_unknown_encoder(self):
         (message,) = complaints(overrides={"model.encoder.name": "transfomer"})
         assert message.startswith("model.encoder.name: 'transfomer' is not known; did you mean 'transformer'?; known: ")
+
+    def test_the_case_of_a_name(self):
+        assert "; did you mean 'hyena'?" in complaints(preset="HYENA")[0]
+        assert "; did you mean 'hyena'?" in complaints(overrides={"model.encoder.name": "Hyena"})[0]
+
+    @pytest.mark.parametrize("name", ["psf", "kmer", "paramixer-cdil"])
+    def test_a_preset_as_an_encoder(self, name):
+        (message,) = complaints(overrides={"model.encoder.name": name})
+        assert message == f"model.encoder.name: {name!r} is not known: {name} is a preset: --model {name}"
+
+    def test_a_name_in_place_of_the_section(self):
+        assert complaints(overrides={"model.encoder": "hyena"}) == ["model.encoder: write model.encoder.name=hyena"]
+
+    def test_a_key_that_many_others_have(self):
+        (message,) = complaints(preset="hyena", overrides={"model.encoder.num_heads": 4})
+        assert message.startswith(
+            "model.encoder.num_heads: there is no such key; num_heads belongs to transformer, sparse-transformer, "
+            "longformer, bigbird and 11 more; hyena has: dim, dropout, "
+        )
 
     def test_keys_of_another_encoder(self):
         (message,) = complaints(overrides={"model.encoder.name": "bigbird", "model.encoder.protocol": "cdil"})
@@ -179,7 +223,31 @@ class TestMistakes:
 
     def test_heads_that_do_not_share_out(self):
         (message,) = complaints(preset="performer", overrides={"model.encoder.num_heads": 3})
-        assert message.startswith("model.encoder: dim (64) must be a multiple of num_heads (3)")
+        assert message == "model.encoder.num_heads: 3 does not divide dim (64); use 1, 2, 4, 8, 16, 32 or 64"
+
+    @pytest.mark.parametrize(
+        ("preset", "overrides", "message"),
+        [
+            ("mamba", {"head_dim": 4, "dim": 3}, "head_dim: 4 does not divide expand * dim (6); use 1, 2, 3 or 6"),
+            ("mamba", {"head_dim": 9, "dim": 1, "expand": 1}, "head_dim: 9 does not divide expand * dim (1); use 1"),
+            (
+                "sparse-transformer",
+                {"num_summaries": 9, "stride": 8},
+                "num_summaries: 9 exceeds stride (8); use at most",
+            ),
+            (
+                "tfk",
+                {"feature_map": "elu", "feature_layers": 2},
+                "feature_layers: 2, but feature_map elu has no layers",
+            ),
+        ],
+    )
+    def test_values_that_do_not_go_together_are_told_by_the_key_to_mend(self, preset, overrides, message):
+        (said,) = complaints(
+            preset=preset, overrides={f"model.encoder.{key}": value for key, value in overrides.items()}
+        )
+        assert said.startswith(f"model.encoder.{message}")
+        assert "{" not in said
 
     def test_even_widths(self):
         (message,) = complaints(overrides={"model.stem.widths": [4]})
@@ -192,7 +260,13 @@ class TestMistakes:
 
     def test_fractions_that_leave_nothing(self):
         (message,) = complaints(overrides={"data.val_fraction": 0.5, "data.test_fraction": 0.5})
-        assert "must sum to less than 1" in message
+        assert message.endswith("must sum to less than 1, to leave records to train on")
+
+    @pytest.mark.parametrize("key", ["model.max_length", "training.seed", "model.pooling"])
+    def test_a_mapping_is_not_shown_as_python_has_it(self, key):
+        (message,) = complaints(overrides={key: {"a": 1}})
+        assert message.startswith(f"{key}: ")
+        assert "{" not in message
 
     def test_preset_and_file_together(self, write):
         assert "not both" in complaints(preset="kmer", path=write(""))[0]

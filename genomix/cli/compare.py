@@ -49,7 +49,7 @@ def compare(
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Compare runs on the same held-out records: metrics, differences with intervals and p-values, McNemar's test."""
+    """Compare runs on the same records: metrics, differences with intervals and p-values, McNemar's test."""
     options.start_log(quiet=quiet)
     if output is not None:
         _check_output(Path(output), force=force)

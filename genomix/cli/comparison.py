@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from genomix.cli.tables import print_table
+from genomix.cli.tables import print_rows
 from genomix.compare import ComparedRuns
 from genomix.metrics import HIGHER_IS_BETTER, Interval
-
-METRICS_ABREAST = 5
-"""Metrics in one table; more of them stand in further tables, to keep each as wide as a page."""
 
 
 def print_comparison(found: ComparedRuns, *, holm: bool) -> None:
@@ -24,12 +16,10 @@ def print_comparison(found: ComparedRuns, *, holm: bool) -> None:
         found: The runs and their comparison.
         holm: Also print p-values that are adjusted for the number of runs.
     """
-    metrics = list(found.comparison.runs[0].values)
-    for start in range(0, len(metrics), METRICS_ABREAST):
-        print_table(_values(found, metrics[start : start + METRICS_ABREAST]))
-    print_table(_differences(found, holm=holm))
-    print_table(_right_and_wrong(found, holm=holm))
-    notes = list(found.comparison.notes)
+    _print_values(found)
+    _print_differences(found, holm=holm)
+    _print_right_and_wrong(found, holm=holm)
+    notes = list(found.notes)
     others = len(found.runs) - 1
     if others > 1:
         adjusted = "p (Holm) is, within each metric" if holm else "--holm also prints p-values that are"
@@ -38,65 +28,54 @@ def print_comparison(found: ComparedRuns, *, holm: bool) -> None:
         Console().print(f"note: {note}", markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
-def _values(found: ComparedRuns, metrics: Sequence[str]) -> Table:
+def _print_values(found: ComparedRuns) -> None:
     comparison = found.comparison
-    table = _new_table(
-        f"{comparison.num_records} held-out records ({100 * comparison.confidence_level:g} % bootstrap intervals)"
-    )
-    table.add_column("run", overflow="fold")
-    table.add_column("model", overflow="fold")
-    _add_numbers(table, ["parameters", *(metric.replace("_", " ") for metric in metrics)])
+    metrics = list(comparison.runs[0].values)
+    rows = []
     for run, one in zip(found.runs, comparison.runs, strict=True):
         cells = [_number(one.values[metric]) + _below(one.intervals.get(metric)) for metric in metrics]
         size = "-" if run.num_parameters is None else f"{run.num_parameters:,}"
-        table.add_row(Text(run.name), Text(run.model or "-"), size, *cells)
-    return table
+        rows.append([run.name, run.model or "-", size, *cells])
+    names = ["run", "model", "parameters", *(metric.replace("_", " ") for metric in metrics)]
+    held_out = "held-out " if found.is_held_out else ""
+    of_split = f" of the split {found.split}" if found.split else ""
+    title = f"{comparison.num_records} {held_out}records{of_split}"
+    print_rows(f"{title} ({100 * comparison.confidence_level:g} % bootstrap intervals)", names, rows, num_keys=2)
 
 
-def _differences(found: ComparedRuns, *, holm: bool) -> Table:
+def _print_differences(found: ComparedRuns, *, holm: bool) -> None:
     comparison = found.comparison
-    table = _new_table(
-        f"run less baseline {comparison.baseline} ({100 * comparison.confidence_level:g} % paired bootstrap intervals, "
-        f"{comparison.num_resamples} resamples)"
-    )
-    table.add_column("run", overflow="fold")
-    table.add_column("metric", no_wrap=True)
-    _add_numbers(table, ["difference", "interval", "p", *["p (Holm)"] * holm])
+    rows = []
     for one in comparison.runs:
         for metric, found_difference in one.differences.items():
             difference, interval = found_difference.difference, found_difference.interval
-            table.add_row(
-                Text(one.run),
-                metric.replace("_", " ") + ("" if HIGHER_IS_BETTER[metric] else " (less is better)"),
-                "-" if difference is None else f"{difference:+.3f}",
-                "-" if interval is None else f"{interval.low:+.3f} to {interval.high:+.3f}",
-                *_p_values(found_difference.p, found_difference.p_holm, holm=holm),
+            rows.append(
+                [
+                    one.run,
+                    metric.replace("_", " ") + ("" if HIGHER_IS_BETTER[metric] else " (less is better)"),
+                    "-" if difference is None else f"{difference:+.3f}",
+                    "-" if interval is None else f"{interval.low:+.3f} to {interval.high:+.3f}",
+                    *_p_values(found_difference.p, found_difference.p_holm, holm=holm),
+                ]
             )
-    return table
+    title = (
+        f"run less baseline {comparison.baseline} ({100 * comparison.confidence_level:g} % paired bootstrap intervals, "
+        f"{comparison.num_resamples} resamples)"
+    )
+    names = ["run", "metric", "difference", "interval", "p", *["p (Holm)"] * holm]
+    print_rows(title, names, rows, num_keys=2)
 
 
-def _right_and_wrong(found: ComparedRuns, *, holm: bool) -> Table:
-    table = _new_table(f"records right, beside baseline {found.comparison.baseline} (McNemar's exact test)")
-    table.add_column("run", overflow="fold")
-    _add_numbers(table, ["in both", "in the run only", "in the baseline only", "in neither", "p", *["p (Holm)"] * holm])
+def _print_right_and_wrong(found: ComparedRuns, *, holm: bool) -> None:
+    rows = []
     for one in found.comparison.runs:
         if one.mcnemar is not None:
-            counts = one.mcnemar
-            table.add_row(
-                Text(one.run),
-                *map(str, (counts.both_right, counts.only_run_right, counts.only_baseline_right, counts.both_wrong)),
-                *_p_values(counts.p, one.mcnemar_p_holm, holm=holm),
-            )
-    return table
-
-
-def _new_table(title: str) -> Table:
-    return Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-
-
-def _add_numbers(table: Table, names: Sequence[str]) -> None:
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
+            table = one.mcnemar
+            counts = (table.both_right, table.only_run_right, table.only_baseline_right, table.both_wrong)
+            rows.append([one.run, *map(str, counts), *_p_values(table.p, one.mcnemar_p_holm, holm=holm)])
+    names = ["in both", "in the run only", "in the baseline only", "in neither", "p", *["p (Holm)"] * holm]
+    title = f"records right, beside baseline {found.comparison.baseline} (McNemar's exact test)"
+    print_rows(title, ["run", *names], rows)
 
 
 def _number(value: float | None) -> str:

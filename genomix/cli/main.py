@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -10,12 +11,15 @@ import typer
 
 import genomix
 from genomix.cli import benchmark, compare, evaluate, models, predict, simulate, train
-from genomix.errors import GenomixError
+from genomix.errors import CannotWriteError, GenomixError
 
 # Newer releases of typer carry a click of their own, whose errors are not those of the installed one.
 _CommandLineError: type[Exception] = next(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
 )
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a write meets where there is no room."""
 
 app = typer.Typer(
     name="genomix",
@@ -56,6 +60,29 @@ def main() -> None:
 
 
 def _run() -> int:
+    code = 0
+    try:
+        code = _invoke()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _give_up_stdout()
+    except OSError as error:
+        # files that cannot be written have become a GenomixError by now
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        _give_up_stdout()
+        sys.stderr.write(f"genomix: error: stdout: cannot write ({error.strerror})\n")
+        return CannotWriteError.exit_code
+    return code
+
+
+def _give_up_stdout() -> None:
+    """Let what is still to be written go nowhere, or Python would fail once more when it leaves."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _invoke() -> int:
     command = typer.main.get_command(app)
     try:
         with command.make_context("genomix", sys.argv[1:]) as context:
@@ -72,8 +99,6 @@ def _run() -> int:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("genomix: interrupted\n")
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

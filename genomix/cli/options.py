@@ -65,8 +65,8 @@ def check_directory(path: str, *, force: bool) -> None:
                 directory.rmdir()
 
 
-def parse_duration(text: str) -> float:
-    """Return the seconds of a duration such as `90`, `45m` or `1h30m`.
+def parse_duration(option: str, text: str) -> float:
+    """Return the seconds of a duration such as `90`, `45m` or `1h30m` that an option was given.
 
     Raises:
         UsageError: If it is not one, or nothing.
@@ -75,7 +75,7 @@ def parse_duration(text: str) -> float:
     parts = match.groupdict() if match else {}
     seconds = sum(float(parts.get(unit) or 0) * size for unit, size in (("h", 3600), ("m", 60), ("s", 1)))
     if not seconds:
-        raise UsageError(f"{text!r} is not a duration; write it like 90s, 45m or 1h30m")
+        raise UsageError(f"{option} {text!r} is not a duration; write it like 90s, 45m or 1h30m")
     return seconds
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -27,7 +29,7 @@ def simulate(
         "test"
     ],
     motif_length: Annotated[
-        int | None, typer.Option("--motif-length", help="bp of a motif of motif-pair, 12 by default.")
+        int | None, typer.Option("--motif-length", help="bp of a motif of motif-pair, 4 at least and 12 by default.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random numbers.")] = 0,
     force: options.Force = False,
@@ -42,9 +44,11 @@ def simulate(
     if motif_length is not None and task != "motif-pair":
         raise UsageError(f"--motif-length {motif_length}: {task} has no motifs; leave it out, or make motif-pair")
     problem = Problem(task, length, num_records, MOTIF_BP if motif_length is None else motif_length, seed)
+    problem.check_room(Path(out))
     directory = new_directory(out, force=force)
     write_simulated(problem, directory, options.warn)
     counts = ", ".join(f"{number} {split}" for split, number in num_records.items())
-    options.say(f"{directory}: {task}, {length} positions, records: {counts}")
-    if task == "motif-pair":
-        options.say(f"next: genomix train {directory}/data.fa {directory}/labels.tsv")
+    options.say(f"{directory}: {task}, {length} {'bp' if task == 'motif-pair' else 'positions'}, records: {counts}")
+    if task == "motif-pair" and records:
+        paths = shlex.join(str(directory / name) for name in ("data.fa", "labels.tsv"))
+        options.say(f"next: genomix train {paths}")

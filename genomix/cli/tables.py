@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from genomix.metrics import METRIC_NAMES, USUAL_METRICS, Metrics
 
-WIDTH = 100
-"""Columns of a table that goes to a file or a pipe."""
+NO_LIMIT = 100_000
+"""Columns of a table that goes to a file or a pipe: more than there is in any."""
 MOST_IN_MATRIX, MOST_CONFUSIONS, COUNT_WIDTH = 10, 15, 5
 
 
@@ -102,9 +103,73 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def print_table(table: Table) -> None:
-    """Print a table as wide as the terminal, or `WIDTH` at least where there is none."""
+def print_table(table: Table, *, width: int | None = None) -> None:
+    """Print a table as wide as the terminal, its title and caption on a line each; elsewhere without padding.
+
+    Args:
+        table: The table.
+        width: Of it where stdout is no terminal; by default it is as wide as what is in it.
+    """
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(console.width, WIDTH))
-    console.print(table)
+    for_terminal = console.is_terminal
+    if not for_terminal:
+        console = Console(width=width or NO_LIMIT)
+    title, caption, table.title, table.caption = table.title, table.caption, None, None
+    with console.capture() as shown:
+        console.print(table)
+    lines = shown.get().split("\n")
+    _print_line(title)
+    sys.stdout.write("\n".join(lines if for_terminal else map(str.rstrip, lines)))
+    _print_line(caption)
+
+
+def print_rows(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], num_keys: int = 1) -> None:
+    """Print rows whose cells are never cut: columns that do not fit beside the keys stand in further tables below.
+
+    Where a terminal is too narrow for the keys and one column, each row is a block of lines under its first cell.
+
+    Args:
+        title: Of the first table.
+        names: Of the columns.
+        rows: The cells of each row, in the order of the columns; they may have several lines.
+        num_keys: So many columns at the left name the row; they are in every table.
+    """
+    console = Console()
+    room = console.width if console.is_terminal else NO_LIMIT
+    keys, others = list(range(num_keys)), list(range(num_keys, len(names)))
+    if any(_width(names, rows, [*keys, column]) > room for column in others):
+        _print_line(title)
+        for row in rows:
+            _print_line("\n" + row[0])
+            for column in range(1, len(names)):
+                _print_line(f"  {names[column]}: {'  '.join(row[column].splitlines())}")
+        return
+    shown: list[int] = []
+    for column in others:
+        if _width(names, rows, [*keys, *shown, column]) > room:
+            print_table(_table_of(title, names, rows, [*keys, *shown], num_keys))
+            title, shown = "", []
+        shown.append(column)
+    print_table(_table_of(title, names, rows, [*keys, *shown], num_keys))
+
+
+def _table_of(
+    title: str, names: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[int], num_keys: int
+) -> Table:
+    table = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in columns:
+        justify = "left" if column < num_keys else "right"
+        table.add_column(Text(names[column]), justify=justify, no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(row[column]) for column in columns))
+    return table
+
+
+def _width(names: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[int]) -> int:
+    console = Console(width=NO_LIMIT)
+    return console.measure(_table_of("", names, rows, columns, 0)).maximum
+
+
+def _print_line(text: RenderableType | None) -> None:
+    if text is not None:
+        Console().print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)

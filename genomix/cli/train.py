@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from genomix.cli import options
+from genomix.errors import UsageError
 
 
 def train(
@@ -88,7 +90,7 @@ def train(
     quiet: options.Quiet = False,
 ) -> None:
     """Train a classifier and measure it on records it has not seen, beside the k-mer and majority baselines."""
-    from genomix.config import make_config, parse_assignment
+    from genomix.config import PRESETS, KmerConfig, make_config, parse_assignment
     from genomix.data.labels import load_labelled
     from genomix.runtime import choose_device, keep_freed_memory, set_threads
 
@@ -97,7 +99,7 @@ def train(
     overrides |= options.stated(
         model__max_length=max_length,
         training__max_epochs=max_epochs,
-        training__max_time_s=options.parse_duration(max_time) if max_time is not None else None,
+        training__max_time_s=options.parse_duration("--max-time", max_time) if max_time is not None else None,
         training__learning_rate=learning_rate,
         training__batch_records=batch_records,
         training__batch_bases=batch_bases,
@@ -109,11 +111,17 @@ def train(
         training__precision=precision,
         training__baselines=baselines,
     )
+    if max_length is not None and isinstance(make_config(model, config).model, KmerConfig):
+        raise UsageError(
+            f"--max-length {max_length}: --max-length does not apply to kmer, which reads all of a record; leave it out"
+        )
     resolved = make_config(model, config, overrides)
     if not dry_run:
         options.check_directory(out, force=force)
     count = set_threads(threads)
     keep_freed_memory()
+    if model is not None and model not in PRESETS and _has_weights(Path(model)):
+        options.say(f"configuration of {model}; its weights are not used")
     chosen = choose_device(device)
     pairs = options.parse_class_files(class_files)
     sequences, table = options.split_inputs(inputs or [], labels, labelled_otherwise=bool(label_regex or pairs))
@@ -134,8 +142,6 @@ def train(
 
         print_dry_run(rehearsal.dry_run(resolved, records, chosen), chosen)
         return
-
-    from pathlib import Path
 
     from genomix.cli.progress import TrainingProgress
     from genomix.cli.tables import print_comparison
@@ -158,3 +164,9 @@ def train(
             on_step=progress.show,
         ).run()
     print_comparison(trained.results, trained.split)
+
+
+def _has_weights(model: Path) -> bool:
+    from genomix.checkpoint import WEIGHTS
+
+    return ((model if model.is_dir() else model.parent) / WEIGHTS).is_file()

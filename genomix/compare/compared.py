@@ -24,10 +24,21 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ComparedRuns:
-    """What `compare_runs` found: the runs and their comparison, in the same order."""
+    """What `compare_runs` found.
+
+    Attributes:
+        runs: The runs.
+        comparison: Theirs, in the same order.
+        is_held_out: Whether no run was trained on the records; None where that is not known of all runs.
+        split: Of the table of labels, whose records these are; None for no certain one.
+        notes: What is worth knowing of the records, then the comparison's notes.
+    """
 
     runs: list[Run]
     comparison: Comparison
+    is_held_out: bool | None
+    split: str | None
+    notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, dicts, numbers and None, as JSON takes them."""
@@ -36,7 +47,7 @@ class ComparedRuns:
             {"run": run.name, "model": run.model, "num_parameters": run.num_parameters, **found}
             for run, found in zip(self.runs, tree["runs"], strict=True)
         ]
-        return tree
+        return tree | {"held_out": self.is_held_out, "split": self.split, "notes": self.notes}
 
     def to_tsv(self) -> str:
         """Return a table with a row for each run and metric; cells are empty where there is no value."""
@@ -81,7 +92,7 @@ def compare_runs(
     seed: int = 0,
     warn: Warn = lambda _: None,
 ) -> ComparedRuns:
-    """Measure runs on the same held-out records, and set each against one of them.
+    """Measure runs on the same records, and set each against one of them.
 
     Args:
         paths: Run directories or predictions tables. Directories have the labels in their `splits.tsv`.
@@ -106,7 +117,8 @@ def compare_runs(
     metrics = _known(metrics)
     files, place = find_runs(paths, baseline)
     runs = read_runs(files, warn)
-    held_out = align(runs, read_chosen(labels_path, split, warn) if labels_path is not None else None, warn)
+    chosen = read_chosen(labels_path, split, warn) if labels_path is not None else None
+    held_out = align(runs, chosen, split, warn)
     comparison = compare_metrics(
         held_out.targets,
         held_out.probabilities,
@@ -117,7 +129,8 @@ def compare_runs(
         confidence_level=confidence_level,
         seed=seed,
     )
-    return ComparedRuns(runs, comparison)
+    notes = [*held_out.notes, *comparison.notes]
+    return ComparedRuns(runs, comparison, held_out.is_held_out, split, notes)
 
 
 def _known(metrics: Sequence[str]) -> list[str]:

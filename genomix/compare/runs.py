@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from genomix import checkpoint
-from genomix.config import NetworkConfig, make_config
+from genomix.config import PRESETS, make_config, model_name
 from genomix.data.labels import LabelRow, read_labels
 from genomix.data.prediction_reader import PredictionTable, read_predictions
 from genomix.errors import DataError, GenomixError, NoInputError, Problems, UsageError
 
 Warn = Callable[[str], None]
+Labels = Mapping[str, LabelRow]
+"""Rows of a table of labels by the ids of the records."""
 
 
 class RunFile(NamedTuple):
@@ -36,6 +38,7 @@ class Run:
         labels: Rows of the `splits.tsv` beside the predictions; none where there is no such file.
         model: Preset, and the encoder where it is not the preset's; None where there is no configuration beside them.
         num_parameters: Of the model; None where no meta data are beside them.
+        trained_on: Ids of the records of training and validation; None where nothing says what they were.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Run:
     labels: list[LabelRow]
     model: str | None
     num_parameters: int | None
+    trained_on: frozenset[str] | None
 
 
 def find_runs(paths: Sequence[str], baseline: str | None) -> tuple[list[RunFile], int]:
@@ -96,29 +100,59 @@ def _find(path: str, problems: Problems) -> RunFile:
     name = path.rstrip("/") or path
     if Path(path).is_dir():
         table = Path(path) / checkpoint.PREDICTIONS
-        if not table.is_file():
+        has_weights = (Path(path) / checkpoint.WEIGHTS).is_file()
+        if not table.is_file() and not has_weights and (Path(path) / checkpoint.CONFIG).is_file():
+            problems.add(_preset_problem(name))
+        elif not table.is_file():
             problems.add(
                 f"{name}: has no {checkpoint.PREDICTIONS}, which training writes of the held-out records; compare a "
                 f"table of predictions instead (genomix predict {name} test.fa -o pred.tsv) and name its --labels"
             )
         return RunFile(name, table, Path(path))
-    if not Path(path).exists():
+    if not Path(path).exists() and path in PRESETS:
+        problems.add(_preset_problem(name))
+    elif not Path(path).exists():
         problems.add(f"{name}: there is no such run directory or predictions table; check the path")
     return RunFile(name, Path(path), None)
+
+
+def _preset_problem(name: str) -> str:
+    return (
+        f"{name}: is a preset, without weights and predictions; train a run of it and compare that "
+        f"(genomix train data.fa labels.tsv --model {name} -o run/)"
+    )
 
 
 def _read_run(file: RunFile, warn: Warn) -> Run:
     table = read_predictions(file.path)
     labels: list[LabelRow] = []
-    model = num_parameters = None
+    model = num_parameters = trained_on = None
     if file.directory is not None:
         splits, config, meta = (
             file.directory / name for name in (checkpoint.SPLITS, checkpoint.CONFIG, checkpoint.META)
         )
         labels = read_labels(str(splits), warn) if splits.is_file() else []
+        trained_on = _used_in_training(labels if splits.is_file() else _labels_of_evaluated(file.directory))
         model = _read_model(config) if config.is_file() else None
         num_parameters = _read_num_parameters(meta) if meta.is_file() else None
-    return Run(file.name, file.path, table, labels, model, num_parameters)
+    return Run(file.name, file.path, table, labels, model, num_parameters, trained_on)
+
+
+def _labels_of_evaluated(directory: Path) -> list[LabelRow]:
+    """Return the `splits.tsv` of the run that was evaluated into a directory; nothing where it cannot be found."""
+    try:
+        stated = json.loads((directory / checkpoint.METRICS).read_text(encoding="utf-8"))
+        if "sequences" not in stated:
+            return []
+        return read_labels(str(Path(stated["model"]) / checkpoint.SPLITS), lambda _: None)
+    except (OSError, ValueError, TypeError, KeyError, GenomixError):
+        return []
+
+
+def _used_in_training(rows: Sequence[LabelRow]) -> frozenset[str] | None:
+    if not any(row.split for row in rows):
+        return None
+    return frozenset(row.id for row in rows if row.split in ("train", "val"))
 
 
 def _read_model(path: Path) -> str:
@@ -126,11 +160,7 @@ def _read_model(path: Path) -> str:
         config = make_config(path=path)
     except UsageError as error:
         raise DataError(str(error)) from error
-    usual = make_config(config.preset)
-    used, named = (
-        one.model.encoder.name if isinstance(one.model, NetworkConfig) else one.model.kind for one in (config, usual)
-    )
-    return config.preset if used == named else f"{config.preset} with {used}"
+    return model_name(config)
 
 
 def _read_num_parameters(path: Path) -> int:

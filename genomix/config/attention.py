@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
-from genomix.config.section import Count, Fraction, LayeredConfig, Odd, odd
+from genomix.config.section import Count, Fraction, LayeredConfig, Odd, divisors, odd
 
 
 class AttentionConfig(LayeredConfig):
@@ -20,7 +20,7 @@ class AttentionConfig(LayeredConfig):
     @model_validator(mode="after")
     def _share_out(self) -> Self:
         if self.dim % self.num_heads:
-            raise ValueError(f"dim ({self.dim}) must be a multiple of num_heads ({self.num_heads})")
+            raise ValueError(f"num_heads: {self.num_heads} does not divide dim ({self.dim}); use {divisors(self.dim)}")
         return self
 
 
@@ -50,7 +50,7 @@ class SparseTransformerConfig(AttentionConfig):
     @model_validator(mode="after")
     def _summarise_less_than_all(self) -> Self:
         if self.num_summaries > self.stride:
-            raise ValueError(f"num_summaries ({self.num_summaries}) must not exceed stride ({self.stride})")
+            raise ValueError(f"num_summaries: {self.num_summaries} exceeds stride ({self.stride}); use at most that")
         return self
 
 
@@ -177,7 +177,7 @@ class TfkConfig(AttentionConfig):
     @model_validator(mode="after")
     def _stack_what_has_layers(self) -> Self:
         if self.feature_map == "elu" and self.feature_layers > 1:
-            raise ValueError(f"feature_map elu has no layers: feature_layers must be 1, not {self.feature_layers}")
+            raise ValueError(f"feature_layers: {self.feature_layers}, but feature_map elu has no layers; use 1")
         return self
 
 
@@ -208,5 +208,5 @@ class ConvTransformerConfig(AttentionConfig):
     COST = "N^2 / 4^c, convolutions c"
 
     name: Literal["conv-transformer"] = "conv-transformer"
-    num_convolutions: PositiveInt = 3
+    num_convolutions: Annotated[int, Field(ge=1, le=16)] = 3
     width: Annotated[Odd, Field(ge=3)] = 5

@@ -26,7 +26,7 @@ from genomix.config.attention import (
     TransformerConfig,
     TransformerLsConfig,
 )
-from genomix.config.section import EncoderConfig, Fraction, LayeredConfig
+from genomix.config.section import EncoderConfig, Fraction, LayeredConfig, divisors
 
 
 class ParamixerConfig(EncoderConfig):
@@ -108,9 +108,8 @@ class MambaConfig(EncoderConfig):
     @model_validator(mode="after")
     def _share_out(self) -> Self:
         if self.expand * self.dim % self.head_dim:
-            raise ValueError(
-                f"expand * dim ({self.expand * self.dim}) must be a multiple of head_dim ({self.head_dim})"
-            )
+            wide = self.expand * self.dim
+            raise ValueError(f"head_dim: {self.head_dim} does not divide expand * dim ({wide}); use {divisors(wide)}")
         return self
 
 

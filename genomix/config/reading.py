@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from genomix.config.encoders import ENCODER_SECTIONS, ParamixerConfig
+from genomix.config.encoders import ParamixerConfig
+from genomix.config.explaining import explain, nearest
 from genomix.config.presets import PRESETS
-from genomix.config.schema import Config, Section
+from genomix.config.schema import Config, NetworkConfig
 from genomix.errors import NoInputError, UsageError
-
-_TAGS = {"network", "kmer", *ENCODER_SECTIONS}
-"""Which of several sections a problem lies in; pydantic puts this between the keys."""
 
 
 def make_config(
@@ -45,7 +42,7 @@ def make_config(
     stated = _read_yaml(Path(path)) if path is not None else {}
     name = str(preset or stated.get("preset", "paramixer"))
     if name not in PRESETS:
-        raise UsageError(f"{path}: preset: {name!r} is not known{_nearest(name, PRESETS)}")
+        raise UsageError(f"{path}: preset: {name!r} is not known{nearest(name, PRESETS)}")
     tree = _lay_over(_merge({"model": {"kind": "network"}}, PRESETS[name]), [stated])
     tree["preset"] = name
     tree = _lay_over(tree, [_nested(key, value) for key, value in (overrides or {}).items()])
@@ -53,13 +50,22 @@ def make_config(
         config = Config.model_validate(tree)
     except ValidationError as error:
         place = f"{path}: " if path is not None else ""
-        raise UsageError("\n".join(f"{place}{line}" for line in _explain(error))) from error
+        raise UsageError("\n".join(f"{place}{line}" for line in explain(error))) from error
     kind = PRESETS[name].get("model", {}).get("kind", "network")
     if config.model.kind != kind:
         raise UsageError(
             f"model.kind: the preset {name!r} is a {kind}, not a {config.model.kind}; choose another --model"
         )
     return config
+
+
+def model_name(config: Config) -> str:
+    """Return what a model is called: its preset, and its encoder where that is not the preset's."""
+    used, usual = (
+        one.model.encoder.name if isinstance(one.model, NetworkConfig) else one.model.kind
+        for one in (config, make_config(config.preset))
+    )
+    return config.preset if used == usual else f"{config.preset} with {used}"
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
@@ -95,7 +101,7 @@ def _preset_path(name: str) -> Path:
     if not path.is_file():
         names = ", ".join(PRESETS)
         raise UsageError(
-            f"--model {name!r} is neither a preset nor a folder with a config.yaml{_nearest(name, PRESETS)}; "
+            f"--model {name!r} is neither a preset nor a folder with a config.yaml{nearest(name, PRESETS)}; "
             f"presets: {names}"
         )
     return path
@@ -152,46 +158,3 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = copy.deepcopy(value)
     return merged
-
-
-def _explain(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors(include_url=False):
-        place = [str(part) for part in problem["loc"] if part not in _TAGS]
-        key = ".".join(place)
-        if problem["type"] == "union_tag_invalid":
-            tags = problem.get("ctx", {})
-            known = [tag.strip("' ") for tag in tags["expected_tags"].split(",")]
-            nearest = _nearest(tags["tag"], known)
-            yield f"{key}.{_tag_key(place)}: {tags['tag']!r} is not known{nearest}; known: {', '.join(known)}"
-        elif problem["type"] == "extra_forbidden":
-            known = _known_keys(Config, list(problem["loc"][:-1]))
-            yield f"{key}: there is no such key{_nearest(place[-1], known)}; keys here: {', '.join(known)}"
-        else:
-            yield f"{key}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r})"
-
-
-def _tag_key(place: list[Any]) -> str:
-    """Return the key that says which of several sections stands at a place."""
-    return "name" if place[-1] == "encoder" else "kind"
-
-
-def _known_keys(section: type[Section], place: list[Any]) -> list[str]:
-    if not place:
-        return list(section.model_fields)
-    head, *rest = place
-    inner = _sections_of(section.model_fields[head].annotation) if head in section.model_fields else []
-    if len(inner) > 1 and rest:
-        tag, *rest = rest
-        inner = [one for one in inner if one.model_fields[_tag_key([head])].default == tag]
-    return _known_keys(inner[0], rest) if inner else []
-
-
-def _sections_of(annotation: Any) -> list[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return [annotation]
-    return [section for part in get_args(annotation) for section in _sections_of(part)]
-
-
-def _nearest(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

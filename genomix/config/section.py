@@ -19,6 +19,12 @@ def odd(unless: str = "") -> Callable[[int, ValidationInfo], int]:
     return check
 
 
+def divisors(number: int) -> str:
+    """Return the divisors of a number, as in `1, 2 or 4`."""
+    *others, last = [str(one) for one in range(1, number + 1) if number % one == 0]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Odd = Annotated[int, Field(ge=1), AfterValidator(odd())]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,11 +20,15 @@ from genomix.data import simulate
 from genomix.data.simulate import ORDER_LABELS, Simulated
 from genomix.data.vocabulary import decode
 from genomix.errors import CannotWriteError, DataError, NoInputError, UsageError
-from genomix.runtime import atomic_path, write_text
+from genomix.runtime import atomic_path, available_memory_bytes, write_text
 
 Task = Literal["adding", "temporal-order", "motif-pair"]
 PART_POSITIONS = 1 << 22
 """Positions that are made at once."""
+MADE_BYTES = {"adding": 24, "temporal-order": 1, "motif-pair": 4}
+"""Memory that a position takes while its record is made and written."""
+WRITTEN_BYTES = {"adding": 8, "temporal-order": 1, "motif-pair": 1}
+"""Disk that a position takes."""
 LINE_BP = 80
 MOTIF_BP = 12
 SPLITS = ("train", "val", "test")
@@ -52,13 +57,37 @@ class Problem:
 
     def __post_init__(self) -> None:
         """Check that the values fit together."""
-        shortest = 2 * self.motif_bp if self.task == "motif-pair" else 2
         if self.task == "motif-pair" and self.motif_bp < simulate.SHORTEST_MOTIF:
             raise UsageError(f"--motif-length {self.motif_bp}: use {simulate.SHORTEST_MOTIF} bp at least")
-        if self.length < shortest:
-            raise UsageError(f"--length {self.length}: {self.task} needs records of {shortest} positions at least")
+        if self.task == "motif-pair" and self.length < 2 * self.motif_bp:
+            raise UsageError(
+                f"--length {self.length}: two motifs of {self.motif_bp} bp need --length {2 * self.motif_bp} at least"
+            )
+        if self.length < 2:
+            raise UsageError(f"--length {self.length}: {self.task} needs records of 2 positions at least")
         if not any(self.num_records.values()):
             raise UsageError("no records were asked for; give --records, --val-records or --test-records")
+
+    def check_room(self, directory: Path) -> None:
+        """Find out, before any work, whether a part fits into the memory and all of it on the disk of a directory.
+
+        Raises:
+            UsageError: If not.
+        """
+        there = next(place for place in (directory, *directory.absolute().parents) if place.is_dir())
+        for needed, free, place in (
+            (MADE_BYTES[self.task] * self.length, available_memory_bytes("cpu"), "of memory"),
+            (
+                WRITTEN_BYTES[self.task] * self.length * sum(self.num_records.values()),
+                shutil.disk_usage(there).free,
+                f"on the disk of {there}",
+            ),
+        ):
+            if needed > free:
+                raise UsageError(
+                    f"--length {self.length}: {self.task} needs {needed / 1e9:,.1f} GB {place}, of which "
+                    f"{free / 1e9:,.1f} GB are free; use a smaller --length, or fewer records"
+                )
 
     def parts(self, split: str) -> Iterator[Simulated]:
         """Make the records of a split, some at a time; every part is drawn from a stream of its own."""

@@ -69,12 +69,15 @@ class Network(nn.Module):
         """Return (B, C) of tokens (B, N), integers, or values (B, N, F), of which lengths (B,) are real in each record.
 
         Raises:
-            ValueError: If N exceeds what learned positions, a flatten head or `padded_length` can hold.
+            ValueError: If N exceeds what learned positions, a flatten head or `padded_length` can hold, or if a
+                length is not between 1 and N (looked at on a CPU only: a GPU would have to be waited for).
         """
         return self.head(self.pool(inputs, lengths))
 
     def pool(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Return one vector a record (B, P), what the head reads; for arguments see `forward`."""
+        """Return one vector a record (B, P), what the head reads; for arguments and errors see `forward`."""
+        if lengths.device.type == "cpu":
+            _check_lengths(lengths, inputs.shape[1])
         if self.padded_length is not None:
             inputs, lengths = _fill(inputs, lengths, self.padded_length)
         hidden = self.embedding(inputs, real_positions(lengths, inputs.shape[1]))
@@ -107,6 +110,17 @@ class Regressor(Network):
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Return one number a record, (B,); for arguments and errors see `Network`."""
         return super().forward(inputs, lengths).squeeze(1)
+
+
+def _check_lengths(lengths: Tensor, num_positions: int) -> None:
+    """Raise a ValueError for the first length outside 1 to N: compiled kernels read memory by these numbers."""
+    outside = ((lengths < 1) | (lengths > num_positions)).nonzero()
+    if len(outside):
+        first = int(outside[0, 0])
+        limit = (
+            f"the inputs have {num_positions} positions" if lengths[first] > 0 else "a record has 1 position at least"
+        )
+        raise ValueError(f"lengths[{first}] is {int(lengths[first])}, but {limit}")
 
 
 def _fill(tokens: Tensor, lengths: Tensor, padded_length: int) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from genomix.data.splits import Splits
 from genomix.nn.build import build_classifier
 from genomix.runtime import available_memory_bytes, resident_memory_bytes
 from genomix.train.division import divide, make_training_set
-from genomix.train.memory import StepMemory, measure_step_memory
+from genomix.train.memory import StepMemory, measure_step_memory, telling_out_of_memory
 from genomix.train.optimise import make_optimizer
 from genomix.train.plan import resolve
 
@@ -63,10 +63,11 @@ def dry_run(config: Config, records: LabelledRecords, device: str) -> DryRun:
         return DryRun(config, said, splits, 0, 0, 0, nothing, _process_bytes(device), available_memory_bytes(device))
     training_set = make_training_set(records, splits, config)
     steps = training_set.plan(1)
-    classifier = build_classifier(config.model, num_classes).to(device)
     longest = training_set.padded_length or int(min(lengths.max(), training_set.max_length))
-    make_optimizer(classifier, config.training)  # torch loads its compiler for it, which is part of the process then
-    need = measure_step_memory(classifier, config.training, longest, device)
+    with telling_out_of_memory(device):
+        classifier = build_classifier(config.model, num_classes).to(device)
+        make_optimizer(classifier, config.training)  # torch loads its compiler for it, part of the process from then on
+        need = measure_step_memory(classifier, config.training, longest, device)
     return DryRun(
         config=config,
         said=said,

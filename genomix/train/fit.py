@@ -22,6 +22,7 @@ from genomix.nn.classifier import Classifier
 from genomix.nn.pooling import STATISTICS_RECORDS, PooledNorm
 from genomix.train.feed import feed
 from genomix.train.history import REPORTED, Epoch, Step
+from genomix.train.memory import is_out_of_memory
 from genomix.train.optimise import learning_rate_factor
 from genomix.train.step import Stepper
 
@@ -59,7 +60,7 @@ class Fit:
 
     Attributes:
         classifier: Trained in place; ends with the weights of the best epoch.
-        training_set: What to train on; its `batch_bases` is halved once if the GPU's memory does not suffice.
+        training_set: What to train on; its `batch_bases` is halved once if the memory does not suffice.
         config: Resolved training configuration.
         device: Where the classifier is.
         validate: Returns the probabilities (R, C) of the validation records by the module it is given.
@@ -174,12 +175,14 @@ class Fit:
         self.on_step(Step(step.progress, epoch, loss, tally.bases_per_s, left))
 
     def _try_step(self, batches: list[PlannedBatch], learning_rate: float) -> Tensor | None:
-        """Make a step; None if the memory of the GPU did not suffice, with no gradient left over."""
+        """Make a step; None if the memory did not suffice, with no gradient left over."""
         num_records = sum(len(batch) for batch in batches)
         try:
             return self._stepper.run(feed(self.training_set, batches, self.device), num_records, learning_rate)
-        except torch.OutOfMemoryError:
-            pass  # what the step held is only free once this block is left
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            # what the step held is only free once this block is left
         self._stepper.forget()
         if self.device == "cuda":
             torch.cuda.empty_cache()

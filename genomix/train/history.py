@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from genomix.config import TrainingConfig
+
 REPORTED = ("log_loss", "accuracy", "balanced_accuracy", "f1_macro", "mcc")
 IN_SENTENCE = ("log_loss", "accuracy", "f1_macro")
 
@@ -79,3 +81,14 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def describe_end(last: Epoch, config: TrainingConfig) -> str:
+    """Say why training ended with its last epoch; what the configuration leaves open is not known as a reason."""
+    if config.max_time_s is not None and last.seconds >= config.max_time_s:
+        reason = f"the time is up ({config.max_time_s:g} s)"
+    elif last.epoch == config.max_epochs:
+        return f"training ended: all {last.epoch} epochs are done"
+    else:
+        reason = f"no better {config.metric} for {config.patience} epochs"
+    return f"training ended: {reason}, in epoch {last.epoch} of {config.max_epochs}"

@@ -13,11 +13,40 @@ import torch
 from torch import nn
 
 from genomix.config import TrainingConfig
+from genomix.errors import UsageError
 from genomix.train.step import choose_precision
 
 TRIED_LENGTH = 4096
 HEAP_OVERHEAD = 1.15
 """What the C library's heap takes, over what is in use, for records of changing lengths (memory_estimate.py)."""
+
+
+_REFUSALS = ("DefaultCPUAllocator", "Storage size calculation overflowed")
+"""What torch says, in a plain RuntimeError, where the memory of the machine does not suffice."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Say whether an error is that of an allocation that failed, on a GPU or on the CPU."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and any(refusal in str(error) for refusal in _REFUSALS)
+    )
+
+
+@contextlib.contextmanager
+def telling_out_of_memory(device: str) -> Generator[None]:
+    """Turn an allocation that fails in the block into a message.
+
+    Raises:
+        UsageError: If one fails.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UsageError(
+            f"out of memory on {device}; use a smaller --max-length or --batch-bases, or a smaller network (--set)"
+        ) from error
 
 
 class StepMemory(NamedTuple):

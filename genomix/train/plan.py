@@ -11,7 +11,7 @@ from genomix.errors import UsageError
 from genomix.nn.build import build_classifier
 from genomix.nn.pooling import STATISTICS_RECORDS
 from genomix.runtime import available_memory_bytes
-from genomix.train.memory import measure_step_memory
+from genomix.train.memory import measure_step_memory, telling_out_of_memory
 
 LONGEST_CROP = 2048
 MEMORY_SHARE = 0.6
@@ -74,7 +74,10 @@ def resolve(
     if stride is not None and stride > model.max_length:
         raise UsageError(f"prediction.stride: {stride} leaves gaps between windows of {model.max_length} bp")
     if model.is_position_bound and config.prediction.long == "whole":
-        raise UsageError("prediction.long: whole does not go with learned positions, flatten pooling or padding: token")
+        raise UsageError(
+            f"prediction.long: whole: this model has a place for each of {model.max_length} bases and no more; "
+            "use prediction.long=window or crop"
+        )
     return config, said
 
 
@@ -107,6 +110,7 @@ def _fit_into_memory(
 
 
 def _find_room(config: Config, model: NetworkConfig, longest: int, num_classes: int, device: str) -> int:
-    need = measure_step_memory(build_classifier(model, num_classes).to(device), config.training, longest, device)
+    with telling_out_of_memory(device):
+        need = measure_step_memory(build_classifier(model, num_classes).to(device), config.training, longest, device)
     room = MEMORY_SHARE * available_memory_bytes(device) - need.fixed_bytes
     return max(0, int(room / max(need.bytes_per_base, 1)))

@@ -14,7 +14,7 @@ from torch import nn
 
 from genomix import checkpoint
 from genomix.checkpoint import Lengths, Meta, Model
-from genomix.config import Config, KmerConfig, make_config, to_yaml
+from genomix.config import Config, KmerConfig, make_config, model_name, to_yaml
 from genomix.data.labels import LabelledRecords
 from genomix.data.predictions import PredictionWriter
 from genomix.data.splits import Splits, write_splits
@@ -24,8 +24,9 @@ from genomix.runtime import new_directory, seed_everything, write_text
 from genomix.scoring import StoredRecord, make_scorer, stack_probabilities
 from genomix.train.division import divide, make_training_set
 from genomix.train.fit import Fit
-from genomix.train.history import Epoch, Step, describe, to_csv
+from genomix.train.history import Epoch, Step, describe, describe_end, to_csv
 from genomix.train.kmer import fit_kmer
+from genomix.train.memory import telling_out_of_memory
 from genomix.train.plan import resolve
 from genomix.train.record import ALREADY_SAID, LogFile, write_metrics
 
@@ -94,7 +95,7 @@ class Training:
         for name in checkpoint.FILES:
             if name != checkpoint.SPLITS:
                 (self.path / name).unlink(missing_ok=True)
-        with LogFile(self.path / checkpoint.LOG):
+        with LogFile(self.path / checkpoint.LOG), telling_out_of_memory(self.device):
             seed_everything(self.config.training.seed, deterministic=self.config.training.deterministic)
             self._say_start(splits, said)
             write_text(self.path / checkpoint.CONFIG, to_yaml(config))
@@ -148,7 +149,7 @@ class Training:
             model = self._model(classifier, config, splits)
             LOG.info(
                 "%s: %d parameters, on %s with %d threads",
-                config.preset,
+                model_name(config),
                 model.meta.num_parameters,
                 self.device,
                 self.threads,
@@ -186,7 +187,7 @@ class Training:
         def on_best(module: nn.Module) -> None:
             checkpoint.save_model(Model(module, config, model.meta, model.path))
 
-        return Fit(
+        history = Fit(
             classifier=model.classifier,
             training_set=make_training_set(records, splits, config),
             config=training,
@@ -198,6 +199,8 @@ class Training:
             on_best=on_best,
             on_step=self.on_step,
         ).run()
+        LOG.info("%s", describe_end(history[-1], training))
+        return history
 
     def _measure(self, model: Model, splits: Splits, held_out: np.ndarray) -> dict[str, Metrics]:
         records, training = self.records, model.config.training
@@ -206,7 +209,7 @@ class Training:
         rows = list(make_scorer(model, device=self.device).predict(stored))
         with PredictionWriter(self.path / checkpoint.PREDICTIONS, classes, force=True) as writer:
             writer.write(rows)
-        results = {model.config.preset: compute_metrics(targets, stack_probabilities(rows), classes)}
+        results = {model_name(model.config): compute_metrics(targets, stack_probabilities(rows), classes)}
         if not training.baselines:
             return results
         learnt = records.targets[splits.train]

@@ -466,7 +466,7 @@ BAD_OPTIONS = [
         "--max-length of a k-mer model",
         f"{TRAIN} --model kmer --max-length 9",
         USAGE,
-        ["model.max_length: there is no such key", "keys here: kind, k, inverse_regularisation"],
+        ["--max-length 9: --max-length does not apply to kmer"],
     ),
     Case(
         "an unknown key in a file",
@@ -529,7 +529,7 @@ BAD_OPTIONS = [
         "a duration that is none",
         f"{TRAIN} --max-time soon",
         USAGE,
-        ["'soon' is not a duration; write it like 90s, 45m or 1h30m"],
+        ["--max-time 'soon' is not a duration; write it like 90s, 45m or 1h30m"],
     ),
     Case("a duration of nothing", f"{TRAIN} --max-time 0s", USAGE, ["'0s' is not a duration"]),
     Case(
@@ -857,5 +857,7 @@ def test_a_network_that_cannot_be_is_no_run_directory(genomix, data, tmp_path):
     settings = ["--set", "model.pooling=flatten", "--set", "prediction.long=whole"]
     done = genomix("train", data.fasta, data.table, "-o", out, *TINY, *settings)
     assert done.code == USAGE
-    check_message(done.stderr, ["prediction.long: whole does not go with", "flatten pooling"])
+    check_message(
+        done.stderr, ["prediction.long: whole: this model has a place for each of 64 bases", "prediction.long=window"]
+    )
     assert not out.exists()

@@ -61,7 +61,14 @@ BAD_RUNS = [
         "compare a model/",
         NO_INPUT,
         ["model: has no predictions.tsv, which training writes", "genomix predict model test.fa"],
-        {"model/config.yaml": "preset: kmer\n"},
+        {"model/config.yaml": "preset: kmer\n", "model/model.safetensors": ""},
+    ),
+    Case(
+        "presets, by their folder and by their name",
+        "compare a mine/ cnn",
+        NO_INPUT,
+        ["mine: is a preset, without weights and predictions; train a run of it", "--model mine", "cnn: is a preset"],
+        {"mine/config.yaml": "preset: cnn\n"},
     ),
     Case("empty predictions", COMPARE, NO_INPUT, ["b/predictions.tsv: is empty"], {"b/predictions.tsv": ""}),
     Case(
@@ -92,9 +99,9 @@ DIFFERING = [
         COMPARE,
         BAD_DATA,
         [
-            'b/predictions.tsv: the held-out records differ: 1 only in b ("r39"), 5 only in a ("r0", "r1", "r2", ...);',
+            'b/predictions.tsv: the records differ: 1 only in b ("r39"), 5 only in a ("r0", "r1", "r2", ...);',
             "train with the same splits (genomix train data.fa a/splits.tsv -o ...)",
-            "or predict the same file with both",
+            "or predict the same file with all",
         ],
         {"a/predictions.tsv": to_predictions(IDS[:-1], []), "b/predictions.tsv": to_predictions(IDS[5:], [])},
     ),
@@ -102,7 +109,7 @@ DIFFERING = [
         "fewer records",
         "compare a b --labels labels.tsv",
         BAD_DATA,
-        ['b/predictions.tsv: the held-out records differ: 1 only in a ("r39"); train'],
+        ['b/predictions.tsv: the records differ: 1 only in a ("r39"); train'],
         {"b/predictions.tsv": to_predictions(IDS[:-1], [])},
     ),
     Case(
@@ -127,28 +134,28 @@ DIFFERING = [
         {"labels.tsv": to_splits(IDS) + "r0\tb\ttest\n"},
     ),
     Case(
-        "other classes and other records",
-        COMPARE,
-        BAD_DATA,
-        [
-            'b/predictions.tsv:1: the classes differ: 1 only in b ("c"); compare runs that tell the same classes apart',
-            'b/predictions.tsv: the held-out records differ: 1 only in a ("r39")',
-        ],
-        {"b/predictions.tsv": to_predictions(IDS[:-1], [], classes=("a", "b", "c"))},
-    ),
-    Case(
         "a label that is no class",
         "compare a pred.tsv",
         BAD_DATA,
-        ["""a/splits.tsv:3: record "r1": label 'c' is not a class of a/predictions.tsv (it knows a, b)"""],
+        ["""a/splits.tsv:3: label 'c' of "r1" is not a class of a/predictions.tsv (it knows a, b)"""],
         {"a/splits.tsv": to_splits(IDS, r1="c")},
     ),
     Case(
         "a record without a label",
         "compare a pred.tsv",
         BAD_DATA,
-        ['a/predictions.tsv: record "r39" is in no splits.tsv of the runs; name its label with --labels'],
+        ['a/predictions.tsv: record "r39" is in no splits.tsv of the runs; name a table of all labels (--labels)'],
         {"a/splits.tsv": to_splits(IDS[:-1])},
+    ),
+    Case(
+        "more records in the table than in the run, and labels of all with their splits",
+        "compare a pred.tsv --labels all.tsv",
+        BAD_DATA,
+        ["9 only in pred.tsv", "compare the records of one split, which all runs have (--labels all.tsv --split test)"],
+        {
+            "a/predictions.tsv": to_predictions(IDS[:31], []),
+            "all.tsv": to_splits(IDS[:31]) + to_splits(IDS[31:], split="train").partition("\n")[2],
+        },
     ),
     Case(
         "no labels at all",
@@ -195,6 +202,32 @@ def test_bad_runs_are_explained_and_leave_no_trace(genomix, tmp_path, case):
     check_message(done.stderr, case.says)
     assert done.stdout == ""
     assert fingerprint(tmp_path) == before
+
+
+def complaint(genomix, directory, command, files):
+    lay_out(directory, GOOD | files)
+    done = genomix(*shlex.split(command), directory=directory)
+    assert done.code == BAD_DATA
+    return [line.strip() for line in done.stderr.splitlines()]
+
+
+def test_classes_are_compared_before_labels_and_records(genomix, tmp_path):
+    renamed = to_splits(IDS).replace("\ta\t", "\tA\t").replace("\tb\t", "\tB\t")
+    table = to_predictions(IDS[:-1], []).replace("_a", "_A").replace("_b", "_B")
+    files = {f"{run}/predictions.tsv": table for run in "bc"} | {f"{run}/splits.tsv": renamed for run in "bc"}
+    of_b, of_c = complaint(genomix, tmp_path, "compare a b c", files)
+    assert of_b.endswith('b/predictions.tsv:1: the classes differ: 2 only in b ("A", "B"), 2 only in a ("a", "b")')
+    assert of_c.startswith('c/predictions.tsv:1: the classes differ: 2 only in c ("A", "B"), 2 only in a ("a", "b"); ')
+    assert "where only the names of the classes differ, write them alike in the labels and train again" in of_c
+
+
+def test_what_many_records_have_in_common_is_said_once(genomix, tmp_path):
+    files = {"a/splits.tsv": to_splits(IDS[:31], r2="c", r4="c", r6="c", r8="c")}
+    missing, unknown = complaint(genomix, tmp_path, "compare a pred.tsv", files)
+    assert '9 records ("r31", "r32", "r33", ...) are in no splits.tsv of the runs; name a table of all' in missing
+    assert unknown.startswith("""a/splits.tsv:4: label 'c' of "r2", "r4", "r6", ... is not a class of""")
+    shown = complaint(genomix, tmp_path, "compare a b", {"b/splits.tsv": to_splits(IDS, r2="b", r4="b", r6="b")})
+    assert [line.partition("mend")[1] for line in shown] == ["mend", "", ""]
 
 
 def test_the_good_directory_is_good(genomix, tmp_path):

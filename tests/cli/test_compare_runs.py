@@ -1,6 +1,7 @@
 """Comparing runs from the command line: run directories and predictions tables of the same records."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,11 @@ import pytest
 from test_bad_input import CANNOT_WRITE, lay_out
 from test_bad_runs import IDS, to_predictions, to_splits
 from tiny import rows_of
+
+from genomix.cli.comparison import print_comparison
+from genomix.compare import compare_runs
+
+METRICS = "accuracy,balanced_accuracy,f1_macro,f1_weighted,mcc,roc_auc,pr_auc,log_loss,brier,ece"
 
 
 @pytest.fixture
@@ -90,7 +96,9 @@ def test_tables_are_compared_on_the_records_of_the_labels(genomix, runs):
     found = json.loads(done.stdout)
     assert found["num_records"] == 20
     assert [run["values"]["accuracy"] for run in found["runs"]] == [18 / 20, 12 / 20]
-    assert "fair.tsv: 20 of 40 predictions are of records that are not compared" in done.stderr
+    left_out = "predictions of records that are not compared: 20 of 40 of good/predictions.tsv, 20 of 40 of fair.tsv"
+    assert left_out in found["notes"]
+    assert "not compared" not in done.stderr
 
 
 def test_skipped_and_unpredicted_records_are_left_out_and_counted(genomix, runs):
@@ -125,23 +133,73 @@ def test_options_of_the_bootstrap_change_the_intervals(compare):
     assert spread[3]["high"] - spread[3]["low"] < 0.7 * (spread[0]["high"] - spread[0]["low"])
 
 
-def test_the_tables_for_people_name_everything_whole(genomix, runs):
+def test_a_pipe_gets_every_column_whole_in_one_table(genomix, runs):
     long = "a-run-directory-with-quite-a-long-name/that-lies-deep[1]"
     (runs / long).parent.mkdir()
     shutil.copytree(runs / "bad", runs / long)
-    metrics = "accuracy,balanced_accuracy,f1_macro,f1_weighted,mcc,roc_auc,pr_auc,log_loss,brier,ece"
-    done = genomix("compare", "good", long, "fair.tsv", "--metric", metrics, "--holm", directory=runs)
+    done = genomix("compare", "good", long, "fair.tsv", "--metric", METRICS, "--holm", directory=runs)
     assert done.code == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert max(len(line) for line in lines if not line.startswith("note: ")) <= 120
-    assert "…" not in done.stdout
-    folded = "".join(line.split()[0] for line in lines[3:] if line.startswith(" ") and line.split())
-    assert long in folded
-    for name in metrics.split(","):
-        assert name.replace("_", " ") in done.stdout
-    for words in ("40 held-out records (95 % bootstrap intervals)", "run less baseline good", "McNemar", "p (Holm)"):
+    assert all(line == line.rstrip() for line in lines)
+    assert all(name.replace("_", " ") in lines[2] for name in METRICS.split(","))
+    assert sum(long in line for line in lines) == 1 + 10 + 1
+    for words in ("40 records (95 % bootstrap intervals)", "run less baseline good", "McNemar", "p (Holm)"):
         assert words in done.stdout
     assert "p is not adjusted for there being 2 runs to set against the baseline; p (Holm) is" in done.stdout
+
+
+@pytest.mark.parametrize("columns", [30, 60, 80, 100])
+def test_a_terminal_gets_every_name_and_number_whole(runs, monkeypatch, capsys, columns):
+    lay_out(runs, {"bad/config.yaml": "preset: paramixer\nmodel: {encoder: {name: linear-transformer}}\n"})
+    monkeypatch.chdir(runs)
+    found = compare_runs(["good", "bad", "fair.tsv"], metrics=METRICS.split(","), num_resamples=100)
+    monkeypatch.setenv("COLUMNS", "1000")
+    print_comparison(found, holm=True)
+    words = set(capsys.readouterr().out.split())
+    for name, value in (("COLUMNS", str(columns)), ("FORCE_COLOR", "1"), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    print_comparison(found, holm=True)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    for word in words:
+        assert word.strip("─") in shown
+    assert max(len(line) for line in shown.splitlines() if line.startswith(" ")) <= max(columns, 42)
+    assert "paramixer with linear-transformer" in shown
+
+
+def test_records_are_called_held_out_where_that_is_known(genomix, compare, runs):
+    def first_line(*words):
+        done = genomix("compare", *words, directory=runs)
+        assert done.code == 0, done.stderr
+        return done.stdout.partition(" (")[0], done
+
+    title, done = first_line("good", "bad")
+    assert (title, done.stderr) == ("40 held-out records", "")
+    assert "it is not known" not in done.stdout
+    title, done = first_line("good", "fair.tsv")
+    assert (title, done.stderr) == ("40 records", "")
+    assert done.stdout.count("it is not known what was trained on of fair.tsv:") == 1
+    lay_out(runs, {"bad/splits.tsv": to_splits(IDS, split="train")})
+    assert first_line("good", "bad")[0] == "40 records"
+    assert [compare("good", run)["held_out"] for run in ("bad", "fair.tsv")] == [False, None]
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_records_to_train_on_are_said_to_be(genomix, runs, split):
+    lay_out(runs, {"labels.tsv": to_splits(IDS, split=split)})
+    words = ["compare", "good/predictions.tsv", "fair.tsv", "--labels", "labels.tsv", "--split", split]
+    done = genomix(*words, directory=runs)
+    assert done.stdout.startswith(f"40 records of the split {split} (")
+    assert done.stderr.startswith(f"warning: --split {split}: these are records to ") == (split != "test")
+
+
+def test_an_evaluation_knows_what_its_run_was_trained_on(genomix, compare, runs):
+    stated = json.dumps({"model": "lost", "sequences": ["x.fa"]})
+    lay_out(runs, {"eval/predictions.tsv": to_predictions(IDS, IDS[:3]), "eval/metrics.json": stated})
+    assert compare("good", "eval")["held_out"] is None
+    lay_out(runs, {"lost/splits.tsv": to_splits(IDS[:28], split="train") + to_splits(IDS[28:]).partition("\n")[2]})
+    done = genomix("compare", "good", "eval", directory=runs)
+    assert "eval: 28 of its 40 records were used in its training" in done.stderr
+    assert done.stdout.startswith("40 records (")
 
 
 def test_p_values_are_said_to_be_unadjusted_where_that_matters(genomix, runs):

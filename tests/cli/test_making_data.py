@@ -1,6 +1,7 @@
 """Made-up data from the command line: what is written can be trained on, and nothing is lost."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -29,6 +30,26 @@ def test_motif_pair_can_be_trained_on(genomix, tmp_path):
     assert meta["classes"] == ["XX", "XY", "YX", "YY"]
 
 
+def test_the_next_command_is_one_for_a_shell(genomix, tmp_path):
+    made = tmp_path / "made up"
+    done = genomix("simulate", "motif-pair", "-o", str(made), *SMALL)
+    assert f"{made}: motif-pair, 80 bp, records: 30 train, 6 val, 6 test\n" in done.stderr
+    next_line = next(line for line in done.stderr.splitlines() if line.startswith("next: "))
+    assert shlex.split(next_line)[1:] == ["genomix", "train", f"{made}/data.fa", f"{made}/labels.tsv"]
+
+
+def test_there_is_no_next_command_without_records_to_train_on(genomix, tmp_path):
+    done = genomix("simulate", "motif-pair", "-o", str(tmp_path / "made"), *SMALL, "--records", "0")
+    assert done.code == 0
+    assert "next:" not in done.stderr
+
+
+def test_help_tells_the_lowest_values(genomix):
+    text = " ".join(genomix("simulate", "--help").stdout.split())
+    assert "1024; x>=2" in text
+    assert "4 at least" in text
+
+
 def test_same_seed_same_files(genomix, tmp_path):
     for name, seed in (("one", "3"), ("two", "3"), ("three", "4")):
         assert genomix("simulate", "motif-pair", "-o", str(tmp_path / name), *SMALL, "--seed", seed).code == 0
@@ -41,7 +62,18 @@ def test_same_seed_same_files(genomix, tmp_path):
     [
         (("addition",), 2, "'addition'"),
         (("adding", "--length", "1"), 2, "--length"),
-        (("motif-pair", "--length", "20"), 2, "--length 20: motif-pair needs records of 24 positions at least"),
+        (("motif-pair", "--length", "20"), 2, "--length 20: two motifs of 12 bp need --length 24 at least"),
+        (
+            ("motif-pair", "--motif-length", "1000"),
+            2,
+            "--length 1024: two motifs of 1000 bp need --length 2000 at least",
+        ),
+        (("adding", "--length", f"{10**12}"), 2, f"--length {10**12}: adding needs 24,000.0 GB of memory, of which"),
+        (
+            ("temporal-order", "--length", f"{10**8}", "--records", f"{10**8}"),
+            2,
+            "needs 10,000,200.0 GB on the disk of",
+        ),
         (("motif-pair", "--motif-length", "2"), 2, "--motif-length 2: use 4 bp at least"),
         (("adding", "--motif-length", "9"), 2, "--motif-length 9: adding has no motifs"),
         (("temporal-order", "--motif-length", "12"), 2, "--motif-length 12: temporal-order has no motifs"),

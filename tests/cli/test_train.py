@@ -176,6 +176,16 @@ class TestConfiguration:
         out, _ = train(data.fasta, data.table, options=("--model", kmer_run, "--threads", 1))
         assert (out / "model.safetensors").read_bytes() == (kmer_run / "model.safetensors").read_bytes()
 
+    def test_it_is_said_that_weights_are_not_used(self, train, data, kmer_run, tmp_path):
+        said = "its weights are not used"
+        for named in (kmer_run, kmer_run / "config.yaml"):
+            _, done = train(data.fasta, data.table, options=("--model", named, "--threads", 1))
+            assert done.stderr.count(f"configuration of {named}; {said}") == 1
+        (tmp_path / "bare").mkdir()
+        shutil.copy(kmer_run / "config.yaml", tmp_path / "bare")
+        for named in ("kmer", tmp_path / "bare"):
+            assert said not in train(data.fasta, data.table, options=("--model", named, "--threads", 1))[1].stderr
+
     @pytest.mark.parametrize("classes", ["weighted", "sampled"])
     def test_rare_classes(self, train, data, classes):
         options = ("--classes", classes, "--max-epochs", 1, *TINY, "--no-baselines")

@@ -212,7 +212,7 @@ def test_another_problem_leaves_nothing_of_the_former_one(tmp_path):
     ("values", "message"),
     [
         ({"length": 1}, "needs records of 2"),
-        ({"task": "motif-pair", "length": 23}, "needs records of 24"),
+        ({"task": "motif-pair", "length": 23}, "two motifs of 12 bp need --length 24"),
         ({"task": "motif-pair", "motif_bp": 3}, "--motif-length 3"),
         ({"train": 0, "test": 0}, "no records were asked for"),
     ],

@@ -172,6 +172,23 @@ def test_embedding_and_encoder_must_fit_where_no_stem_stands_between():
         build_classifier(make_config(overrides=overrides).model, 2)
 
 
+@pytest.mark.parametrize("name", ["paramixer", "psf", "transformer"])
+@pytest.mark.parametrize("padding", ["mask", "token"])
+@pytest.mark.parametrize(
+    ("length", "limit"),
+    [(65, "the inputs have 64"), (10**9, "the inputs have 64"), (0, "a record has 1"), (-1, "a record has 1")],
+)
+def test_lengths_outside_the_inputs_are_refused(name, padding, length, limit):
+    overrides = {"model.max_length": 128, "model.padding": padding}
+    network = build_classifier(make_config(name, overrides=overrides).model, 4).eval()
+    tokens = torch.zeros(3, 64, dtype=torch.uint8)
+    assert network(tokens, torch.tensor([64, 1, 64])).isfinite().all()
+    message = rf"^lengths\[2\] is {length}, but {limit} position"
+    for refused in (network, lambda *batch: network.forward_groups([batch])):
+        with pytest.raises(ValueError, match=message):
+            refused(tokens, torch.tensor([64, 1, length]))
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_a_network(preset):
     overrides = {} if preset == "kmer" else {"model.max_length": 64}

@@ -158,3 +158,9 @@ def test_want_of_memory_is_told_and_counted(load, monkeypatch):
     assert any(sentence.startswith("training.batch_bases: ") for sentence in found.said)
     assert found.batch_bases == 3000
     assert found.num_steps == look(records, training__batch_bases=7000).num_steps
+
+
+@pytest.mark.parametrize("batch_bases", [None, 1000])
+def test_what_the_machine_refuses_is_told(load, batch_bases):
+    with pytest.raises(UsageError, match=r"^out of memory on cpu; "):
+        look(load(), "transformer", model__encoder__hidden_dim=1 << 40, training__batch_bases=batch_bases)

@@ -306,6 +306,25 @@ class TestOutOfMemory:
         (said,) = caplog.messages
         assert f"out of memory on cpu: from now on {batch_bases // 2} bp are computed at once instead of" in said
 
+    @pytest.mark.parametrize(
+        "refuse", [lambda: torch.empty(1 << 50), lambda: np.empty(1 << 50)], ids=["torch", "numpy"]
+    )
+    def test_a_refusal_of_the_machine_counts_as_well(self, make_fit, monkeypatch, refuse):
+        def forward(self, tokens, lengths):
+            return refuse() if self.training else Composition.forward(self, tokens, lengths)
+
+        monkeypatch.setattr(Greedy, "forward", forward)
+        with pytest.raises(UsageError, match=r"out of memory on cpu in epoch 1; use a smaller --batch-bases than 240"):
+            make_fit(Greedy, batch_records=12, batch_bases=480).run()
+
+    def test_another_error_is_not_taken_for_it(self, make_fit, monkeypatch):
+        def forward(self, tokens, lengths):
+            raise RuntimeError("shapes do not match")
+
+        monkeypatch.setattr(Greedy, "forward", forward)
+        with pytest.raises(RuntimeError, match="shapes do not match"):
+            make_fit(Greedy, batch_records=12).run()
+
     @pytest.mark.parametrize("greed", [{"limit": 160}, {"fails_in": [1]}, {"fails_in": [2]}], ids=str)
     def test_the_outcome_is_that_of_half_the_batches_from_the_start(self, make_fit, greed):
         halved = make_fit(lambda: Greedy(**greed), batch_records=12, batch_bases=240)

@@ -93,6 +93,17 @@ def test_too_little_memory_for_one_record_is_told_before_training(resolve):
         resolve(memory=1000)
 
 
+@pytest.mark.parametrize("length", [1 << 40, 1 << 60])
+def test_what_the_machine_refuses_is_told(resolve, length):
+    with pytest.raises(UsageError, match=r"^out of memory on cpu; use a smaller --max-length .* smaller network"):
+        resolve(preset="transformer", model__max_length=100, model__encoder__hidden_dim=length)
+
+
+def test_a_model_with_a_place_for_each_base_reads_no_record_whole(resolve):
+    with pytest.raises(UsageError, match=r"a place for each of 300 bases and no more; use prediction.long=window or"):
+        resolve(preset="linformer", prediction__long="whole")
+
+
 class TestRecompute:
     """Records of 300 bp, 16 in a step; a base needs 100 bytes, or 60 where link weights are made again."""
 
@@ -168,7 +179,7 @@ def test_padding_to_a_full_length_counts_in_full(resolve):
 
 @pytest.mark.parametrize(("key", "value"), [("model__pooling", "flatten"), ("model__embedding__position", "learned")])
 def test_a_network_bound_to_its_length_cannot_read_whole_records(resolve, key, value):
-    with pytest.raises(UsageError, match=r"prediction.long: whole does not go with"):
+    with pytest.raises(UsageError, match=r"prediction.long: whole: this model has a place for each of"):
         resolve(**{key: value, "prediction__long": "whole"})
 
 

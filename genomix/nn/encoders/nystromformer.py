@@ -102,9 +102,10 @@ class NystromAttention(nn.Module):
         """Mix (B, N, D), of which lengths (B,) positions are real and the rest zero; products in float32 at least."""
         heads = self.projections.split(hidden)
         # The projection of a mean is the mean of the projections.
-        landmarks = self.projections.split(segment_means(hidden, lengths, self.num_landmarks))
+        num_landmarks = min(self.num_landmarks, hidden.shape[1])
+        landmarks = self.projections.split(segment_means(hidden, lengths, num_landmarks))
         real = real_positions(lengths, hidden.shape[1])[:, None, :, None]
-        exists = real_positions(lengths, self.num_landmarks)[:, None, :, None]
+        exists = real_positions(lengths, num_landmarks)[:, None, :, None]
         narrow = heads.values.dtype
         wide = torch.promote_types(narrow, torch.float32)
         with torch.autocast(hidden.device.type, enabled=False):

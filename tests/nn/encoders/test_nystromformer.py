@@ -63,6 +63,11 @@ def test_with_a_landmark_a_position_it_is_softmax_attention():
     assert_is_softmax_attention(mixer, [1, 2, 7, 16], DIM, scale=4.0, tolerance=1e-6)
 
 
+def test_there_are_never_more_landmarks_than_positions():
+    mixer = make(num_landmarks=10**9, num_iterations=30, width=0)
+    assert_is_softmax_attention(mixer, [1, 2, 7, 16], DIM, scale=4.0, tolerance=1e-6)
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 12), st.integers(0, 999))
 def test_the_iteration_comes_to_the_inverse(size, seed):
