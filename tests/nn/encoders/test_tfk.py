@@ -146,6 +146,6 @@ def test_dropout_is_on_the_input_of_each_layer(name):
 
 
 def test_elu_has_no_layers_to_stack():
-    with pytest.raises(ValidationError, match="feature_layers must be 1, not 2"):
+    with pytest.raises(ValidationError, match="feature_layers: 2, but feature_map elu has no layers; use 1"):
         TfkConfig(feature_map="elu", feature_layers=2)
     assert TfkConfig(feature_map="elu").feature_layers == 1
