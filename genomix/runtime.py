@@ -17,6 +17,8 @@ from genomix.errors import CannotWriteError, UsageError
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SPINS = "2000"
 """Turns a waiting thread of GNU OpenMP makes before it sleeps; a few microseconds."""
+REFUSALS = ("defaultcpuallocator", "can't allocate", "not enough memory", "storage size calculation overflowed")
+"""What torch says, in small letters, in a plain RuntimeError where the memory of the machine does not suffice."""
 
 
 def available_threads() -> int:
@@ -125,6 +127,14 @@ def resident_memory_bytes(*, peak: bool = False) -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error is that of an allocation that failed, on a GPU or on the CPU."""
+    import torch
+
+    refused = isinstance(error, RuntimeError) and any(words in str(error).lower() for words in REFUSALS)
+    return refused or isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
 def _control_group_rooms() -> Generator[int]:
     """Yield the bytes left in each control group this process is in, as a batch system or a container sets them."""
     for line in _read_lines("/proc/self/cgroup"):
@@ -153,10 +163,9 @@ def _read_lines(path: str | Path) -> list[str]:
 
 
 def _meminfo_available() -> int:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+    for line in _read_lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
     with contextlib.suppress(AttributeError, ValueError, OSError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     return 4 << 30
@@ -182,7 +191,8 @@ def atomic_path(path: str | Path) -> Generator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        os.umask(mask := os.umask(0))  # there is no other way to read it
+        temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -230,12 +240,6 @@ def new_directory(path: str | Path, *, force: bool) -> Path:
     except OSError as error:
         raise CannotWriteError(f"{path}: cannot make or write this directory ({error.strerror})") from error
     return path
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def hash_file(path: str | Path) -> str:

@@ -1,6 +1,7 @@
 """One thread, and a cache of its own, for every test session."""
 
 import os
+from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")  # before torch and numba are imported
 
@@ -16,4 +17,12 @@ if not torch.cuda.is_available():
 def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENOMIX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def _benchmark_scripts():
+    """The scripts in benchmarks/ import each other by name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
         yield

@@ -2,7 +2,6 @@
 
 import contextlib
 import statistics
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,15 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from genomix.config import make_config
 from genomix.nn.build import build_classifier
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _scripts():
-    """The scripts in benchmarks/ import each other by name."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        yield
+pytestmark = pytest.mark.usefixtures("_benchmark_scripts")
 
 
 def published_name(name):

@@ -2,22 +2,13 @@
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _scripts():
-    """The scripts in benchmarks/ import each other by name."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        yield
+pytestmark = pytest.mark.usefixtures("_benchmark_scripts")
 
 
 class Oracle(nn.Module):
@@ -53,7 +44,7 @@ class TestLengthError:
         ],
     )
     def test_error_of_known_answers(self, task, answer, low, high):
-        from length_error import Problem
+        from problems import Problem
 
         error = Problem(task).error(Oracle(answer), 400, 30, 64, np.random.default_rng(0))
         assert low <= error <= high

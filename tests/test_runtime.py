@@ -101,3 +101,23 @@ def test_all_that_are_granted_are_used_by_default(environment):
     assert available_threads() == set_threads(None) == torch.get_num_threads() == 3
     environment.setenv("SLURM_CPUS_PER_TASK", "many")
     assert 1 <= available_threads() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "DefaultCPUAllocator: x",
+        "Can't allocate memory",
+        "not enough memory: you tried",
+        "Storage size calculation overflowed with sizes",
+    ],
+)
+def test_what_torch_says_of_too_little_memory_is_known(words):
+    assert runtime.is_out_of_memory(RuntimeError(words))
+    assert not runtime.is_out_of_memory(ValueError(words))
+
+
+def test_other_errors_are_not_of_memory():
+    assert runtime.is_out_of_memory(MemoryError())
+    assert runtime.is_out_of_memory(torch.OutOfMemoryError("x"))
+    assert not runtime.is_out_of_memory(RuntimeError("shape mismatch"))

@@ -30,14 +30,6 @@ def processor_name(device: str) -> str:
     return _proc_value("/proc/cpuinfo", "model name") or platform.processor() or platform.machine()
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an error means that memory was asked for and not given."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(words in text for words in ("can't allocate", "not enough memory"))
-    )
-
-
 def _proc_value(path: str, name: str) -> str:
     try:
         lines = Path(path).read_text().splitlines()

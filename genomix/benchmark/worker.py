@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from genomix.benchmark.results import Measurement, Setting
-from genomix.runtime import keep_freed_memory, set_threads
+from genomix.runtime import is_out_of_memory, keep_freed_memory, set_threads
 
 EXIT_OUT_OF_MEMORY = 77
 
@@ -24,8 +24,6 @@ def main() -> int:
         keep_freed_memory()
         measured = measure(setting)
     except (MemoryError, RuntimeError) as error:
-        from genomix.benchmark.machine import is_out_of_memory
-
         if not is_out_of_memory(error):
             raise
         return EXIT_OUT_OF_MEMORY

@@ -20,9 +20,9 @@ from genomix.errors import UsageError
 from genomix.metrics import HIGHER_IS_BETTER, score
 from genomix.nn.classifier import Classifier
 from genomix.nn.pooling import STATISTICS_RECORDS, PooledNorm
+from genomix.runtime import is_out_of_memory
 from genomix.train.feed import feed
 from genomix.train.history import REPORTED, Epoch, Step
-from genomix.train.memory import is_out_of_memory
 from genomix.train.optimise import learning_rate_factor
 from genomix.train.step import Stepper
 

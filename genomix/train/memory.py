@@ -14,22 +14,12 @@ from torch import nn
 
 from genomix.config import TrainingConfig
 from genomix.errors import UsageError
+from genomix.runtime import is_out_of_memory
 from genomix.train.step import choose_precision
 
 TRIED_LENGTH = 4096
 HEAP_OVERHEAD = 1.15
 """What the C library's heap takes, over what is in use, for records of changing lengths (memory_estimate.py)."""
-
-
-_REFUSALS = ("DefaultCPUAllocator", "Storage size calculation overflowed")
-"""What torch says, in a plain RuntimeError, where the memory of the machine does not suffice."""
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Say whether an error is that of an allocation that failed, on a GPU or on the CPU."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(refusal in str(error) for refusal in _REFUSALS)
-    )
 
 
 @contextlib.contextmanager

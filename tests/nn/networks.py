@@ -84,6 +84,16 @@ def assert_gradients(network, tokens, lengths):
         assert parameter.grad.isfinite().all(), name
 
 
+def assert_every_base_matters(network):
+    tokens, lengths = make_batch([MOST])
+    with torch.inference_mode():
+        before = network(tokens, lengths)
+        for place in (0, 1, 100, MOST - 2, MOST - 1):
+            changed = tokens.clone()
+            changed[0, place] = (changed[0, place] + 1) % 4
+            assert not torch.equal(network(changed, lengths), before)
+
+
 def assert_weights_survive_the_disk(network, tokens, lengths, path):
     other = copy.deepcopy(network)
     with torch.no_grad():

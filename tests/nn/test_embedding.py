@@ -83,7 +83,7 @@ def test_sinusoids_are_added():
 
 def test_sinusoids_are_made_where_what_they_are_added_to_lies():
     """And not where tensors come to be for which no device is named."""
-    embedding, stack = Embedding(6, 8, "sinusoidal", 10, 0.0), Stack(8, 8, [], position="sinusoidal", dropout=0.0)
+    embedding, stack = Embedding(6, 8, "sinusoidal", 10, 0.0), Stack(8, 8, 0, position="sinusoidal")
     tokens, lengths = torch.tensor([[2, 2, 2]]), torch.tensor([3])
     mask = whole(tokens)
     with torch.device("meta"):

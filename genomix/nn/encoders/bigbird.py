@@ -11,7 +11,7 @@ from torch.nn.functional import embedding, pad
 
 from genomix.nn.encoders.attention import Heads, Projections, attend
 from genomix.nn.encoders.blocks import cut, fill_up, join, with_neighbours
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.positions import real_positions
 
 
@@ -133,35 +133,6 @@ def take(blocks: Tensor, index: Tensor) -> Tensor:
 
 
 class BigBird(Stack):
-    """A stack of pre-norm layers of block attention.
+    """A stack of pre-norm layers of block attention; for arguments see `Stack` and `BlockAttention`."""
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layer of each layer's two-layer network.
-        num_layers: Layers of the stack.
-        num_heads: H, a divisor of D.
-        block: See `BlockAttention`.
-        num_random: See `BlockAttention`.
-        max_length: See `BlockAttention`.
-        position: See `Stack`.
-        dropout: See `Layer`.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        *,
-        max_length: int,
-        block: int = 64,
-        num_random: int = 3,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [
-            BlockAttention(dim, num_heads, block=block, num_random=num_random, max_length=max_length)
-            for _ in range(num_layers)
-        ]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = BlockAttention

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.positions import inside_records
 
 NUM_BANDS = 2
@@ -90,7 +90,7 @@ class HyenaOperator(nn.Module):
         dim: D.
         order: How many long convolutions and gates follow one another.
         filter_dim: See `ImplicitFilters`.
-        max_length: See `ImplicitFilters`.
+        max_length: See `ImplicitFilters`; longer records continue the filters.
     """
 
     def __init__(self, dim: int, order: int, filter_dim: int, max_length: int) -> None:
@@ -189,30 +189,6 @@ def fast_size(least: int) -> int:
 
 
 class Hyena(Stack):
-    """A stack of pre-norm layers of Hyena operators.
+    """A stack of pre-norm layers of Hyena operators; for arguments see `Stack` and `HyenaOperator`."""
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layer of each layer's two-layer network.
-        num_layers: Layers of the stack.
-        order: See `HyenaOperator`.
-        filter_dim: See `ImplicitFilters`.
-        max_length: See `ImplicitFilters`; longer records continue the filters.
-        position: See `Stack`.
-        dropout: See `Layer`.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        order: int,
-        filter_dim: int,
-        max_length: int,
-        *,
-        position: Position = "none",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [HyenaOperator(dim, order, filter_dim, max_length) for _ in range(num_layers)]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = HyenaOperator

@@ -5,11 +5,13 @@ B batch, N positions, D embedding, H heads, M inducing points, S positions that 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from genomix.nn.encoders.attention import attend, merge_heads, split_heads
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.mlp import Mlp
 from genomix.nn.positions import real_positions
 
@@ -68,26 +70,11 @@ class InducedAttention(nn.Module):
 class Induced(Stack):
     """A stack of pre-norm layers of attention through inducing points, each layer with points of its own.
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layers of the two-layer networks, those of rFF included.
-        num_layers: Layers of the stack.
-        num_heads: H, a divisor of D.
-        num_inducing: M.
-        position: See `Stack`.
-        dropout: See `Layer`.
+    For arguments see `Stack` and `InducedAttention`, whose two-layer network is as wide as that of the layer.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        num_inducing: int,
-        *,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [InducedAttention(dim, hidden_dim, num_heads, num_inducing) for _ in range(num_layers)]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = InducedAttention
+
+    def make_mixer(self, dim: int, hidden_dim: int, *values: Any, **named: Any) -> nn.Module:
+        """Return the mixer of one layer, which has a hidden layer itself."""
+        return self.MIXER(dim, hidden_dim, *values, **named)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from genomix.nn.encoders.attention import Projections
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.positions import real_positions
 
 SMALLEST = 1e-6
@@ -85,17 +85,9 @@ class LinearAttention(nn.Module):
 
 
 class LinearTransformer(Stack):
-    """A stack of pre-norm layers of linear attention with phi(x) = elu(x) + 1; for arguments see `Transformer`."""
+    """A stack of pre-norm layers of linear attention with phi(x) = elu(x) + 1.
 
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        *,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [LinearAttention(dim, num_heads) for _ in range(num_layers)]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    For arguments see `Stack` and `LinearAttention`.
+    """
+
+    MIXER = LinearAttention

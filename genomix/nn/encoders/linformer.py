@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genomix.nn.encoders.attention import merge_heads, split_heads
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 
 
 class ProjectedAttention(nn.Module):
@@ -23,7 +23,7 @@ class ProjectedAttention(nn.Module):
         dim: D.
         num_heads: H, a divisor of D.
         projected_length: The most that S may be; S is `max_length` where that is less.
-        max_length: The most positions.
+        max_length: The most positions; a longer input is a ValueError.
     """
 
     def __init__(self, dim: int, num_heads: int, projected_length: int, max_length: int) -> None:
@@ -58,28 +58,7 @@ class ProjectedAttention(nn.Module):
 class Linformer(Stack):
     """A stack of pre-norm layers of attention to projected keys and values, each layer with a projection of its own.
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layer of each layer's two-layer network.
-        num_layers: Layers of the stack.
-        num_heads: H, a divisor of D.
-        projected_length: See `ProjectedAttention`.
-        max_length: The most positions; a longer input is a ValueError.
-        position: See `Stack`.
-        dropout: See `Layer`.
+    For arguments see `Stack` and `ProjectedAttention`.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        projected_length: int,
-        max_length: int,
-        *,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [ProjectedAttention(dim, num_heads, projected_length, max_length) for _ in range(num_layers)]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = ProjectedAttention

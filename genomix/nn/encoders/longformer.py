@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from genomix.nn.encoders.attention import Heads, Projections, attend, split_heads
 from genomix.nn.encoders.blocks import distances, fill_up, join, marked_neighbourhoods
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.positions import real_positions
 
 
@@ -78,30 +78,6 @@ def attend_window(heads: Heads, real: Tensor, reach: int, num_global: int) -> Te
 
 
 class Longformer(Stack):
-    """A stack of pre-norm layers of window attention.
+    """A stack of pre-norm layers of window attention; for arguments see `Stack` and `WindowAttention`."""
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layer of each layer's two-layer network.
-        num_layers: Layers of the stack.
-        num_heads: H, a divisor of D.
-        window: See `WindowAttention`.
-        num_global: See `WindowAttention`.
-        position: See `Stack`.
-        dropout: See `Layer`.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        *,
-        window: int = 512,
-        num_global: int = 1,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [WindowAttention(dim, num_heads, window=window, num_global=num_global) for _ in range(num_layers)]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = WindowAttention

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from genomix.nn.encoders.attention import Projections, attend, split_heads
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.positions import inside_records, real_positions
 
 
@@ -46,26 +46,7 @@ class CompressedAttention(nn.Module):
 class MemoryCompressed(Stack):
     """A stack of pre-norm layers of memory-compressed attention.
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layer of each layer's two-layer network.
-        num_layers: Layers of the stack.
-        num_heads: H, a divisor of D.
-        compression: See `CompressedAttention`.
-        position: See `Stack`.
-        dropout: See `Layer`.
+    For arguments see `Stack` and `CompressedAttention`.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        compression: int,
-        *,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [CompressedAttention(dim, num_heads, compression) for _ in range(num_layers)]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = CompressedAttention

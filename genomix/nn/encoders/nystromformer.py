@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genomix.nn.encoders.attention import Projections, attend
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.positions import real_positions
 
 
@@ -120,32 +120,6 @@ class NystromAttention(nn.Module):
 
 
 class Nystromformer(Stack):
-    """A stack of pre-norm layers of attention through landmarks.
+    """A stack of pre-norm layers of attention through landmarks; for arguments see `Stack` and `NystromAttention`."""
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layer of each layer's two-layer network.
-        num_layers: Layers of the stack.
-        num_heads: H, a divisor of D.
-        num_landmarks: See `NystromAttention`.
-        num_iterations: See `pseudo_inverse`.
-        width: See `NystromAttention`.
-        position: See `Stack`.
-        dropout: See `Layer`.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        num_landmarks: int,
-        num_iterations: int,
-        width: int,
-        *,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [NystromAttention(dim, num_heads, num_landmarks, num_iterations, width) for _ in range(num_layers)]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = NystromAttention

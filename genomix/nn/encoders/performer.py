@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from genomix.nn.encoders.attention import Projections
 from genomix.nn.encoders.linear_attention import attend_linearly
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.positions import real_positions
 
 
@@ -65,7 +65,13 @@ def attend_by_positive_features(
 
 
 class RandomFeatureAttention(nn.Module):
-    """Attention by positive features along directions that are drawn once and saved with the weights."""
+    """Attention by positive features along directions that are drawn once and saved with the weights.
+
+    Args:
+        dim: D.
+        num_heads: H, a divisor of D.
+        num_features: F.
+    """
 
     directions: Tensor
 
@@ -84,26 +90,7 @@ class RandomFeatureAttention(nn.Module):
 class Performer(Stack):
     """A stack of pre-norm layers of attention by positive orthogonal random features.
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layer of each layer's two-layer network.
-        num_layers: Layers of the stack.
-        num_heads: H, a divisor of D.
-        num_features: F.
-        position: See `Stack`.
-        dropout: See `Layer`.
+    For arguments see `Stack` and `RandomFeatureAttention`.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        num_features: int,
-        *,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [RandomFeatureAttention(dim, num_heads, num_features) for _ in range(num_layers)]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = RandomFeatureAttention

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from genomix.nn.encoders.attention import merge_heads, split_heads
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.positions import real_positions
 
 ITSELF = -5e4
@@ -149,9 +149,9 @@ class HashedAttention(nn.Module):
     Args:
         dim: D.
         num_heads: H, a divisor of D.
-        chunk: C.
-        num_hashes: R.
-        max_length: The length up to which the number of buckets grows.
+        chunk: C, the positions that attend together, to their own chunk and the one before.
+        num_hashes: R, rounds of hashing.
+        max_length: The length up to which the number of buckets grows with a record's; longer records have as many.
     """
 
     rotations: Tensor
@@ -181,30 +181,7 @@ class HashedAttention(nn.Module):
 class Reformer(Stack):
     """A stack of pre-norm layers of attention among positions that hash alike.
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layer of each layer's two-layer network.
-        num_layers: Layers of the stack.
-        num_heads: H, a divisor of D.
-        chunk: C, the positions that attend together, to their own chunk and the one before.
-        num_hashes: R, rounds of hashing.
-        max_length: The length up to which the number of buckets grows with a record's; longer records have as many.
-        position: See `Stack`.
-        dropout: See `Layer`.
+    For arguments see `Stack` and `HashedAttention`.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        chunk: int,
-        num_hashes: int,
-        max_length: int,
-        *,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [HashedAttention(dim, num_heads, chunk, num_hashes, max_length) for _ in range(num_layers)]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = HashedAttention

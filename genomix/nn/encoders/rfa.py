@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from genomix.nn.encoders.attention import Projections
 from genomix.nn.encoders.linear_attention import attend_linearly
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.positions import real_positions
 
 LEAST_SQUARE = 1e-6
@@ -80,7 +80,13 @@ class _SineCosine(torch.autograd.Function):
 
 
 class FourierFeatureAttention(nn.Module):
-    """Attention by Fourier features; the directions are drawn once and saved, the kernel's widths are learned."""
+    """Attention by Fourier features; the directions are drawn once and saved, the kernel's widths are learned.
+
+    Args:
+        dim: D.
+        num_heads: H, a divisor of D.
+        num_features: F; each frequency gives a sine and a cosine.
+    """
 
     directions: Tensor
 
@@ -102,26 +108,7 @@ class FourierFeatureAttention(nn.Module):
 class Rfa(Stack):
     """A stack of pre-norm layers of attention by random Fourier features.
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layer of each layer's two-layer network.
-        num_layers: Layers of the stack.
-        num_heads: H, a divisor of D.
-        num_features: F; each frequency gives a sine and a cosine.
-        position: See `Stack`.
-        dropout: See `Layer`.
+    For arguments see `Stack` and `FourierFeatureAttention`.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        num_features: int,
-        *,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [FourierFeatureAttention(dim, num_heads, num_features) for _ in range(num_layers)]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = FourierFeatureAttention

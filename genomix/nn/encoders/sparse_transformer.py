@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from genomix.nn.encoders.attention import Heads, Projections
 from genomix.nn.encoders.blocks import cut, distances, fill_up, join, marked_neighbourhoods
 from genomix.nn.encoders.joint import Attended, attend_jointly, attend_partly
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.positions import real_positions
 
 Pattern = Literal["strided", "fixed"]
@@ -96,35 +96,6 @@ def attend_fixed(heads: Heads, real: Tensor, stride: int, num_summaries: int) ->
 
 
 class SparseTransformer(Stack):
-    """A stack of pre-norm layers of sparse attention.
+    """A stack of pre-norm layers of sparse attention; for arguments see `Stack` and `SparseAttention`."""
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layer of each layer's two-layer network.
-        num_layers: Layers of the stack.
-        num_heads: H, a divisor of D.
-        pattern: See `SparseAttention`.
-        stride: See `SparseAttention`.
-        num_summaries: See `SparseAttention`.
-        position: See `Stack`.
-        dropout: See `Layer`.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        *,
-        pattern: Pattern = "strided",
-        stride: int = 128,
-        num_summaries: int = 32,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [
-            SparseAttention(dim, num_heads, pattern=pattern, stride=stride, num_summaries=num_summaries)
-            for _ in range(num_layers)
-        ]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = SparseAttention

@@ -5,8 +5,7 @@ B batch, N positions, D embedding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -46,22 +45,44 @@ class Layer(nn.Module):
 class Stack(nn.Module):
     """Positions added to the input, layers one after another, and a norm at the end.
 
+    An encoder is a subclass that names its `MIXER`, of which every layer gets one of its own.
+
     Args:
         dim: D.
         hidden_dim: See `Layer`.
-        mixers: One a layer.
+        num_layers: Layers of the stack.
+        *values: What the mixer's constructor takes behind D.
         position: What is added to the input, since attention alone does not see order: `"sinusoidal"` (Vaswani et al.
             2017, section 3.5), or `"none"`.
         dropout: See `Layer`.
+        **named: What the mixer's constructor takes by name.
+
+    Raises:
+        TypeError: If the mixer does not know a name, or misses a value.
     """
 
+    MIXER: ClassVar[type[nn.Module]]
+
     def __init__(
-        self, dim: int, hidden_dim: int, mixers: Iterable[nn.Module], *, position: Position, dropout: float
+        self,
+        dim: int,
+        hidden_dim: int,
+        num_layers: int,
+        *values: Any,
+        position: Position = "sinusoidal",
+        dropout: float = 0.0,
+        **named: Any,
     ) -> None:
         super().__init__()
         self.position = position
+        # all mixers before the first layer: in this order a seed gives its initial weights
+        mixers = [self.make_mixer(dim, hidden_dim, *values, **named) for _ in range(num_layers)]
         self.layers = nn.ModuleList(Layer(dim, hidden_dim, mixer, dropout) for mixer in mixers)
         self.norm = nn.LayerNorm(dim)
+
+    def make_mixer(self, dim: int, hidden_dim: int, *values: Any, **named: Any) -> nn.Module:  # noqa: ARG002
+        """Return the mixer of one layer; a subclass whose mixer has a hidden layer gives it `hidden_dim`."""
+        return self.MIXER(dim, *values, **named)
 
     def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Encode (B, N, D), of which lengths (B,) positions are real, as (B, N, D), zero behind a record's length."""

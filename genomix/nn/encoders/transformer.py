@@ -8,12 +8,17 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from genomix.nn.encoders.attention import Projections, attend
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.positions import real_positions
 
 
 class SoftmaxAttention(nn.Module):
-    """softmax(Q K^T / sqrt(D / H)) V in each of H heads, over a record's real positions; O(N^2) time, O(N) memory."""
+    """softmax(Q K^T / sqrt(D / H)) V in each of H heads, over a record's real positions; O(N^2) time, O(N) memory.
+
+    Args:
+        dim: D.
+        num_heads: H, a divisor of D.
+    """
 
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
@@ -26,26 +31,6 @@ class SoftmaxAttention(nn.Module):
 
 
 class Transformer(Stack):
-    """A stack of pre-norm layers of softmax attention.
+    """A stack of pre-norm layers of softmax attention; for arguments see `Stack` and `SoftmaxAttention`."""
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layer of each layer's two-layer network.
-        num_layers: Layers of the stack.
-        num_heads: H, a divisor of D.
-        position: See `Stack`.
-        dropout: See `Layer`.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        *,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [SoftmaxAttention(dim, num_heads) for _ in range(num_layers)]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = SoftmaxAttention

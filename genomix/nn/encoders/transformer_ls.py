@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genomix.nn.encoders.attention import Projections, attend, split_heads
-from genomix.nn.encoders.stack import Position, Stack
+from genomix.nn.encoders.stack import Stack
 from genomix.nn.positions import inside_records
 
 
@@ -80,30 +80,6 @@ def _neighbourhoods(values: Tensor, window: int) -> tuple[Tensor, Tensor]:
 
 
 class TransformerLs(Stack):
-    """A stack of pre-norm layers of long-short attention.
+    """A stack of pre-norm layers of long-short attention; for arguments see `Stack` and `LongShortAttention`."""
 
-    Args:
-        dim: D.
-        hidden_dim: Width of the hidden layer of each layer's two-layer network.
-        num_layers: Layers of the stack.
-        num_heads: H, a divisor of D.
-        window: See `LongShortAttention`.
-        rank: See `LongShortAttention`.
-        position: See `Stack`.
-        dropout: See `Layer`.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        num_heads: int,
-        window: int,
-        rank: int,
-        *,
-        position: Position = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        mixers = [LongShortAttention(dim, num_heads, window, rank) for _ in range(num_layers)]
-        super().__init__(dim, hidden_dim, mixers, position=position, dropout=dropout)
+    MIXER = LongShortAttention

@@ -117,7 +117,7 @@ def test_convolutions_are_in_float32_under_autocast(monkeypatch):
 
 
 def test_a_stack_holds_an_operator_a_layer():
-    network = Hyena(4, 6, 3, 2, 8, 50)
+    network = Hyena(4, 6, 3, 2, 8, 50, position="none")
     assert [type(layer.mixer) for layer in network.layers] == [HyenaOperator] * 3
     assert [layer.mixer.filters.max_length for layer in network.layers] == [50] * 3
     assert network.position == "none"

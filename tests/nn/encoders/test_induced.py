@@ -6,7 +6,7 @@ from checks import assert_mixes, make_batch, randomise
 from dense import attend, linear, normalise, two_layers
 from hypothesis import given, settings
 
-from genomix.nn.encoders.induced import InducedAttention
+from genomix.nn.encoders.induced import Induced, InducedAttention
 
 DIM, HIDDEN, HEADS = 6, 5, 3
 
@@ -45,3 +45,10 @@ def test_a_record_in_another_order_gives_the_same_in_that_order(order):
     x, lengths = make_batch([11], DIM, padding=0)
     with torch.inference_mode():
         torch.testing.assert_close(mixer(x[:, order], lengths), mixer(x, lengths)[:, order])
+
+
+def test_a_stack_has_its_sizes_in_every_layer():
+    network = Induced(DIM, HIDDEN, 3, HEADS, num_inducing=4)
+    assert [layer.mixer.inducing.shape for layer in network.layers] == [(4, DIM)] * 3
+    for layer in network.layers:
+        assert layer.mixer.mlp[0].weight.shape == layer.mlp[0].weight.shape == (HIDDEN, DIM)

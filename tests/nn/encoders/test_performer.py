@@ -1,7 +1,6 @@
 """Attention by positive features equals its formula, given the draw, and softmax attention as features grow."""
 
 import math
-from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
@@ -13,8 +12,6 @@ from hypothesis import given, settings
 from scipy import stats
 
 from genomix.nn.encoders.performer import Performer, attend_by_positive_features, draw_directions
-
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
 def positive_weights(mixer, head, queries, keys):
@@ -138,9 +135,9 @@ def test_layers_and_heads_have_draws_of_their_own_which_are_saved_and_stay():
         assert torch.equal(network.state_dict()[name], tensor)
 
 
-def test_errors_fall_with_the_root_of_the_number_of_features(monkeypatch, tmp_path):
+@pytest.mark.usefixtures("_benchmark_scripts")
+def test_errors_fall_with_the_root_of_the_number_of_features(tmp_path):
     """The table of benchmarks/feature_error.py, in small, and its picture."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
     from feature_error import Sizes, measure, write_plot
 
     torch.manual_seed(0)

@@ -42,3 +42,9 @@ def test_dropout_is_on_what_is_added():
     passed = normalise(network.norm, x[0] + position_table(LENGTH, 8))
     torch.testing.assert_close(network.train()(x, lengths)[0], passed, rtol=1e-6, atol=1e-6)
     assert not torch.allclose(network.eval()(x, lengths)[0], passed, rtol=0.01, atol=0.01)
+
+
+@pytest.mark.parametrize(("named", "message"), [({"num_heads": 2, "window": 4}, "window"), ({}, "num_heads")])
+def test_values_that_the_mixer_does_not_know_or_misses_are_refused(named, message):
+    with pytest.raises(TypeError, match=rf"^SoftmaxAttention\.__init__\(\) .*'{message}'"):
+        Transformer(8, 6, 1, **named)
