@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
@@ -14,14 +15,26 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
 from genomix.config import Config, KmerConfig, make_config, to_yaml
+from genomix.data.levels import Levels
+from genomix.data.reference import Reference, read_reference, save_reference
 from genomix.errors import DataError, NoInputError, UsageError
+from genomix.metrics.calibration import Calibration
 from genomix.nn.build import build_classifier
 from genomix.runtime import atomic_path, write_text
 
 CONFIG, WEIGHTS, META = "config.yaml", "model.safetensors", "meta.json"
 SPLITS, HISTORY, METRICS, PREDICTIONS, LOG = "splits.tsv", "history.csv", "metrics.json", "predictions.tsv", "train.log"
-FILES = (CONFIG, WEIGHTS, META, SPLITS, HISTORY, METRICS, PREDICTIONS, LOG)
+CHECKS, HELD_OUT, REPORT = "checks.json", "held_out.tsv", "report.html"
+CALIBRATION, REFERENCE = "calibration.json", "reference.safetensors"
+FILES = (
+    *(CONFIG, WEIGHTS, META, SPLITS, HISTORY, METRICS, PREDICTIONS, LOG),
+    *(CHECKS, HELD_OUT, CALIBRATION, REFERENCE, REPORT),
+)
+MEMBER = re.compile(r"(?:fold|member)-([0-9]+)")
+"""Names of the runs in a directory of several."""
 SCHEMA_VERSION = 1
+
+Stated = TypeVar("Stated", bound=BaseModel)
 
 
 class Lengths(BaseModel):
@@ -71,17 +84,32 @@ class Model:
         config: Resolved configuration.
         meta: Classes, lengths, origin.
         path: The directory it came from, or went to.
+        calibration: What makes its probabilities honest; None for models that were not calibrated.
+        reference: What its training records are like; None where nothing says so.
     """
 
     classifier: nn.Module
     config: Config
     meta: Meta
     path: Path
+    calibration: Calibration | None = None
+    reference: Reference | None = None
 
     @property
     def classes(self) -> list[str]:
         """Class names in the order of the logits."""
         return self.meta.classes
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether a record may have several labels, or none, each with a probability of its own."""
+        return self.config.data.labels == "multi"
+
+    @property
+    def levels(self) -> Levels | None:
+        """The tree that its classes make; None for plain labels."""
+        names = self.config.data.levels
+        return Levels(names, tuple(self.classes)) if names else None
 
     @property
     def max_length(self) -> int | None:
@@ -90,7 +118,7 @@ class Model:
 
 
 def save_model(model: Model) -> None:
-    """Write configuration, weights and meta data into the model's directory, each file whole or not at all.
+    """Write all that is known of a model into its directory, each file whole or not at all.
 
     Raises:
         CannotWriteError: If the directory cannot be written.
@@ -98,6 +126,29 @@ def save_model(model: Model) -> None:
     write_text(model.path / CONFIG, to_yaml(model.config))
     save_weights(model.classifier, model.path / WEIGHTS)
     write_text(model.path / META, model.meta.model_dump_json(indent=2) + "\n")
+    if model.calibration is not None:
+        save_calibration(model.path, model.calibration)
+    if model.reference is not None:
+        save_reference(model.path / REFERENCE, model.reference)
+
+
+def save_calibration(directory: Path, calibration: Calibration) -> None:
+    """Write the calibration of the model, or of the several models, in a directory.
+
+    Raises:
+        CannotWriteError: If it cannot be written.
+    """
+    write_text(directory / CALIBRATION, calibration.model_dump_json(indent=2) + "\n")
+
+
+def load_calibration(directory: Path) -> Calibration | None:
+    """Read the calibration in a directory; None where there is none.
+
+    Raises:
+        DataError: If the file is damaged, or was written by a newer version.
+    """
+    path = directory / CALIBRATION
+    return _read_stated(path, Calibration, "calibration") if path.is_file() else None
 
 
 def save_weights(classifier: nn.Module, path: Path) -> None:
@@ -130,7 +181,7 @@ def load_model(path: str | Path, *, device: str = "cpu") -> Model:
         DataError: If a file in it is damaged, or was written by a newer version.
     """
     folder = _model_folder(Path(path))
-    meta = _read_meta(folder / META)
+    meta = _read_stated(folder / META, Meta, "meta data")
     try:
         config = make_config(path=folder / CONFIG)
     except UsageError as error:
@@ -140,7 +191,25 @@ def load_model(path: str | Path, *, device: str = "cpu") -> Model:
     except UsageError as error:
         raise DataError(f"{folder / CONFIG}: {error}") from error
     load_weights(classifier, folder / WEIGHTS)
-    return Model(classifier.to(device).eval(), config, meta, folder)
+    reference = read_reference(folder / REFERENCE) if (folder / REFERENCE).is_file() else None
+    return Model(classifier.to(device).eval(), config, meta, folder, load_calibration(folder), reference)
+
+
+def find_members(directory: str | Path) -> list[Path]:
+    """Return the run directories in a directory of several (`fold-1`, `member-1` and so on); none in any other."""
+    directory = Path(directory)
+    if not directory.is_dir() or (directory / WEIGHTS).is_file():
+        return []
+    named = ((MEMBER.fullmatch(path.name), path) for path in directory.iterdir() if path.is_dir())
+    return [path for _, path in sorted((int(match[1]), path) for match, path in named if match)]
+
+
+def is_model(path: str | Path) -> bool:
+    """Say whether a path looks like a model, or several, rather than like sequences."""
+    path = Path(path)
+    if path.is_dir():
+        return (path / CONFIG).is_file() or (path / WEIGHTS).is_file() or bool(find_members(path))
+    return path.name in (CONFIG, WEIGHTS, META)
 
 
 def library_versions() -> dict[str, str]:
@@ -166,6 +235,8 @@ def _model_folder(path: Path) -> Path:
         raise NoInputError(f"{path}: no such run directory or model")
     folder = path if path.is_dir() else path.parent
     missing = [name for name in (CONFIG, WEIGHTS, META) if not (folder / name).is_file()]
+    if missing == [WEIGHTS]:
+        raise NoInputError(f"{folder}: holds no model: neither {WEIGHTS} nor runs (member-1, fold-1); copy them again")
     if WEIGHTS in missing and CONFIG not in missing:
         raise NoInputError(
             f"{folder}: a preset without weights (no {WEIGHTS}); train it first: genomix train --model {folder} ..."
@@ -175,13 +246,14 @@ def _model_folder(path: Path) -> Path:
     return folder
 
 
-def _read_meta(path: Path) -> Meta:
+def _read_stated(path: Path, kind: type[Stated], name: str) -> Stated:
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(stated, dict) and int(stated.get("schema_version", 0)) > SCHEMA_VERSION:
+        newest = kind.model_fields["schema_version"].default
+        if isinstance(stated, dict) and int(stated.get("schema_version", 0)) > newest:
             raise DataError(f"{path}: written by a newer genomix (schema {stated['schema_version']}); update genomix")
-        return Meta.model_validate(stated)
+        return kind.model_validate(stated)
     except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, TypeError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path}: damaged meta data ({error}); restore it or train again") from error
+        raise DataError(f"{path}: damaged {name} ({error}); restore it or train again") from error

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from genomix.data.predictions import SKIPPED, PredictionRow, PredictionWriter
+from genomix.data.predictions import ABSTAINED, PredictionRow, PredictionWriter
 from genomix.data.records import OnInvalid, ReadReport, Record, expand_inputs, read_records
 from genomix.errors import NoInputError, Problems
-from genomix.scoring import Scorer
+from genomix.scoring import Answers, AnyScorer
 
 ROWS_AT_ONCE = 256
 
@@ -23,7 +23,7 @@ class Summary:
     Attributes:
         num_records: Rows written.
         num_bases: Bases read.
-        labels: Records by predicted label.
+        labels: Records by predicted label; those without one are not among them.
         statuses: Rows by status.
         report: What the readers counted.
     """
@@ -36,10 +36,11 @@ class Summary:
 
 
 def predict(
-    scorer: Scorer,
+    scorer: AnyScorer,
     paths: Sequence[str],
     output: str,
     *,
+    answers: Answers | None = None,
     on_invalid: OnInvalid = "error",
     force: bool = False,
     warn: Callable[[str], None] = lambda _: None,
@@ -50,9 +51,10 @@ def predict(
     read only once, and a bad record there stops the prediction where it stands.
 
     Args:
-        scorer: The model and how it is applied.
+        scorer: The model or models, and how they are applied.
         paths: Sequence files, directories, or `-` for stdin.
         output: File to write, or `-` for stdout; the format follows the suffix.
+        answers: When no label is given, and which sets of labels are; every record gets a label where it is None.
         on_invalid: What to do with records that hold other letters than nucleotide codes.
         force: Replace an existing file.
         warn: Called with each thing worth saying.
@@ -62,17 +64,20 @@ def predict(
         NoInputError: If an input is missing or there is no record.
         CannotWriteError: If the output exists (without `force`) or cannot be written.
     """
-    writer = PredictionWriter(output, scorer.model.classes, force=force)
+    answers = answers or Answers(scorer.classes)
+    writer = PredictionWriter(
+        output, scorer.classes, force=force, deviations=len(scorer.members) > 1, label_sets=answers.has_sets
+    )
     files = expand_inputs(paths, warn)
     if all(Path(file).is_file() for file in files):
         _check(files, on_invalid)
     summary = Summary()
     records = read_records(files, on_invalid=on_invalid, report=summary.report)
     with writer:
-        rows = scorer.predict(_counted(records, summary))
+        rows = map(answers.complete, scorer.predict(_counted(records, summary)))
         while part := list(islice(rows, ROWS_AT_ONCE)):
             writer.write(part)
-            _count(part, scorer.model.classes, summary)
+            _count(part, scorer.classes, summary)
         if not summary.num_records:
             raise NoInputError(f"{', '.join(paths)}: no records in it")
     return summary
@@ -95,6 +100,6 @@ def _count(rows: Sequence[PredictionRow], classes: Sequence[str], summary: Summa
     summary.num_records += len(rows)
     for row in rows:
         summary.statuses.update(row.statuses)
-        if SKIPPED not in row.statuses and row.probabilities is not None:
+        if row.probabilities is not None and ABSTAINED not in row.statuses:
             best = max(range(len(classes)), key=row.probabilities.__getitem__)
-            summary.labels[classes[best]] += 1
+            summary.labels[classes[best] if row.label is None else row.label] += 1

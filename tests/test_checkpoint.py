@@ -4,24 +4,33 @@ import json
 import os
 import pickle
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
 from genomix.checkpoint import (
+    CALIBRATION,
     CONFIG,
     META,
+    REFERENCE,
     SCHEMA_VERSION,
     WEIGHTS,
     Lengths,
     Meta,
     Model,
+    find_members,
+    is_model,
     library_versions,
+    load_calibration,
     load_model,
     save_model,
 )
 from genomix.config import make_config
+from genomix.data.composition import NUM_KMERS, Composition
+from genomix.data.reference import Reference
 from genomix.errors import CannotWriteError, DataError, NoInputError
+from genomix.metrics.calibration import calibrate
 from genomix.nn.build import build_classifier
 
 SMALL = {
@@ -276,3 +285,81 @@ def test_code_in_a_configuration_is_not_run(saved, tmp_path):
 def test_versions_name_what_numbers_depend_on():
     assert library_versions()["torch"] == torch.__version__
     assert {"genomix", "python", "numpy", "scikit-learn"} <= set(library_versions())
+
+
+@pytest.fixture
+def trusted(tmp_path):
+    """A model that knows how sure it may be, and what it was trained on."""
+    path = tmp_path / "trusted"
+    path.mkdir()
+    model = make_model(path)
+    model.calibration = calibrate([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]], [0, 2])
+    composition = Composition(np.full(NUM_KMERS, 1 / NUM_KMERS), np.eye(NUM_KMERS), np.zeros(NUM_KMERS))
+    model.reference = Reference(composition, np.array([32.0]), np.array([1.5]), 20)
+    save_model(model)
+    return model
+
+
+def test_calibration_and_reference_come_back(trusted):
+    loaded = load_model(trusted.path)
+    assert loaded.calibration == trusted.calibration
+    counts = np.arange(NUM_KMERS)
+    assert loaded.reference.distance(counts) == trusted.reference.distance(counts)
+    assert loaded.reference.num_records == 20
+
+
+def test_older_models_have_neither(saved):
+    loaded = load_model(saved)
+    assert loaded.calibration is None
+    assert loaded.reference is None
+    assert load_calibration(saved) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "damaged calibration"),
+        ("{", "damaged calibration"),
+        ("[]", "damaged calibration"),
+        ("{}", "damaged calibration"),
+        ('{"schema_version": 99}', r"newer genomix \(schema 99\)"),
+    ],
+)
+def test_damaged_calibration_is_told(trusted, content, message):
+    (trusted.path / CALIBRATION).write_text(content)
+    with pytest.raises(DataError, match=rf"calibration\.json: .*{message}"):
+        load_model(trusted.path)
+
+
+def test_damaged_values_of_a_calibration_are_told(trusted):
+    stated = json.loads((trusted.path / CALIBRATION).read_text())
+    (trusted.path / CALIBRATION).write_text(json.dumps(stated | {"temperature": 0}))
+    with pytest.raises(DataError, match="damaged calibration"):
+        load_model(trusted.path)
+
+
+def test_damaged_reference_is_told(trusted):
+    (trusted.path / REFERENCE).write_bytes(b"hello")
+    with pytest.raises(DataError, match=r"reference\.safetensors: damaged"):
+        load_model(trusted.path)
+
+
+def test_members_of_a_directory_are_found_in_their_order(tmp_path, saved):
+    for name in ("fold-10", "fold-2", "fold-1", "folder", "member-x", "fold-3.old"):
+        (tmp_path / "several" / name).mkdir(parents=True)
+    (tmp_path / "several" / "fold-4").touch()
+    assert [path.name for path in find_members(tmp_path / "several")] == ["fold-1", "fold-2", "fold-10"]
+    assert find_members(saved) == find_members(tmp_path / "nowhere") == []
+    (saved / "member-1").mkdir()
+    assert find_members(saved) == []
+
+
+def test_what_looks_like_a_model(tmp_path, saved):
+    (tmp_path / "several" / "member-1").mkdir(parents=True)
+    (tmp_path / "sequences").mkdir()
+    (tmp_path / "preset").mkdir()
+    (tmp_path / "preset" / CONFIG).touch()
+    for path in (saved, saved / WEIGHTS, str(saved / META), tmp_path / "several", tmp_path / "preset"):
+        assert is_model(path)
+    for path in (tmp_path / "sequences", tmp_path / "nowhere", "-", "data.fa"):
+        assert not is_model(path)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import genomix
-from genomix.cli import benchmark, compare, evaluate, models, predict, simulate, train
+from genomix.cli import benchmark, check, compare, evaluate, models, predict, report, simulate, split, train
 from genomix.errors import CannotWriteError, GenomixError
 
 # Newer releases of typer carry a click of their own, whose errors are not those of the installed one.
@@ -30,10 +30,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+app.command("split")(split.split)
 app.command("train")(train.train)
+app.command("check")(check.check)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("models")(models.models)
 app.command("simulate")(simulate.simulate)
 app.command("benchmark")(benchmark.benchmark)

@@ -37,6 +37,31 @@ ClassFiles = Annotated[
     list[str] | None,
     typer.Option("--class", help="NAME=FILE: all records of this file are of class NAME. Once for each class."),
 ]
+SplitKind = Literal["auto", "given", "random", "group", "sequence", "similarity"]
+Split = Annotated[
+    SplitKind | None,
+    typer.Option(
+        "--split",
+        help="What stays on one side: groups of the labels, sequences (chromosomes, from ids such as chr2:100-200) or "
+        "clusters of similar records; or nothing (random). auto: as the labels say, else by group, else random.",
+    ),
+]
+Similarity = Annotated[
+    float | None, typer.Option("--similarity", help="From which on records are a cluster; 0.9 by default.")
+]
+SplitsPath = Annotated[
+    str | None,
+    typer.Option(
+        "--splits", help="Table of id and split (or fold) in place of the labels' own, e.g. another run's splits.tsv."
+    ),
+]
+MultiLabel = Annotated[
+    bool | None, typer.Option("--multi-label", help="Labels are a;b: a record has any number of them, - for none.")
+]
+Levels = Annotated[
+    str | None,
+    typer.Option("--levels", help="Labels are paths a;b;c: the names of their levels, e.g. kingdom,phylum,class."),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Threads = Annotated[
     int | None,
@@ -77,6 +102,16 @@ def parse_duration(option: str, text: str) -> float:
     if not seconds:
         raise UsageError(f"{option} {text!r} is not a duration; write it like 90s, 45m or 1h30m")
     return seconds
+
+
+def check_splits(kind: str | None, splits_path: str | None) -> None:
+    """Check that the kind of split and a table of splits go together.
+
+    Raises:
+        UsageError: If they do not.
+    """
+    if splits_path is not None and kind not in (None, "auto", "given"):
+        raise UsageError(f"--split {kind}: --splits {splits_path} names the splits already; leave one of them out")
 
 
 def parse_class_files(pairs: list[str] | None) -> list[tuple[str, str]]:

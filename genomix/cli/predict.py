@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from genomix.cli import options
+from genomix.errors import UsageError
 
-ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="Run directory, model's folder, or the weights in it.")]
+if TYPE_CHECKING:
+    from genomix.scoring import AnyScorer
+
+ModelPath = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Run directory, model's folder, or the weights in it; or a directory of several runs. Further ones may "
+        "follow: several models predict together.",
+    ),
+]
 Long = Annotated[
     Literal["window", "whole", "crop"] | None,
     typer.Option(
@@ -26,6 +37,24 @@ Stride = Annotated[
     int | None, typer.Option("--stride", min=1, help="bp between windows; as wide as the windows by default.")
 ]
 BatchBases = Annotated[int | None, typer.Option("--batch-bases", min=1, help="Most bases computed at once.")]
+MinConfidence = Annotated[
+    float | None,
+    typer.Option(
+        "--min-confidence", help="Give no label where its probability is below this; the row stays.", show_default=False
+    ),
+]
+Coverage = Annotated[
+    float | None,
+    typer.Option(
+        "--coverage",
+        help="Give each record a set of labels, which holds the right one in this share of records like those of "
+        "training, such as 0.9.",
+        show_default=False,
+    ),
+]
+NoCalibration = Annotated[
+    bool, typer.Option("--no-calibration", help="Leave the probabilities as the network gives them.")
+]
 
 
 def predict(
@@ -41,6 +70,9 @@ def predict(
     strands: Strands = None,
     stride: Stride = None,
     batch_bases: BatchBases = None,
+    min_confidence: MinConfidence = None,
+    coverage: Coverage = None,
+    no_calibration: NoCalibration = False,
     on_invalid: options.OnInvalid = "error",
     device: options.Device = "auto",
     threads: options.Threads = None,
@@ -57,13 +89,26 @@ def predict(
     keep_freed_memory()
 
     from genomix.predict import predict as predict_records
-    from genomix.scoring import load_scorer
+    from genomix.scoring import load_scorer, make_answers
 
+    models, sequences = split_models([model, *inputs])
+    if not sequences:
+        raise UsageError("give sequences after the models: genomix predict run/ new.fa")
     scorer = load_scorer(
-        model, device=choose_device(device), long=long, strands=strands, stride=stride, batch_bases=batch_bases
+        models,
+        device=choose_device(device),
+        long=long,
+        strands=strands,
+        stride=stride,
+        batch_bases=batch_bases,
+        calibrated=not no_calibration,
     )
+    answers = make_answers(scorer, min_confidence=min_confidence, coverage=coverage)
+    options.say(describe_probabilities(scorer))
     began = time.monotonic()
-    summary = predict_records(scorer, inputs, output, on_invalid=on_invalid, force=force, warn=options.warn)
+    summary = predict_records(
+        scorer, sequences, output, answers=answers, on_invalid=on_invalid, force=force, warn=options.warn
+    )
     for sentence in summary.report.warnings():
         options.warn(sentence)
     seconds = time.monotonic() - began
@@ -73,3 +118,30 @@ def predict(
         f"{summary.num_records} records, {summary.num_bases} bp in {seconds:.1f} s "
         f"({summary.num_bases / seconds / 1000:.0f} kbp/s): {labels}" + (f"; flagged: {flagged}" if flagged else "")
     )
+
+
+def split_models(words: list[str]) -> tuple[list[str], list[str]]:
+    """Tell models from what follows: the first word is one, and so are those after it that look like models."""
+    from genomix.checkpoint import is_model
+
+    num_models = 1
+    while num_models < len(words) and is_model(words[num_models]):
+        num_models += 1
+    return words[:num_models], words[num_models:]
+
+
+def describe_probabilities(scorer: AnyScorer) -> str:
+    """Say whose probabilities these are, and whether they are calibrated."""
+    members = scorer.members
+    found = [
+        f"temperature {member.calibration.temperature:.3g} from {member.calibration.num_records} "
+        f"{member.calibration.kind} records"
+        for member in members
+        if member.calibration is not None
+    ]
+    of = f"the mean of {len(members)} models, " if len(members) > 1 else ""
+    if not found:
+        reason = "" if not members[0].calibrated else ": there is no calibration.json"
+        return f"probabilities: {of}not calibrated{reason}"
+    some = "" if len(found) == len(members) else f"{len(members) - len(found)} of them not "
+    return f"probabilities: {of}{some}calibrated ({'; '.join(found)})"

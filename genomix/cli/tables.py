@@ -10,7 +10,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from genomix.metrics import METRIC_NAMES, USUAL_METRICS, Metrics
+from genomix.metrics import METRIC_NAMES, USUAL_METRICS, Metrics, Spread
+from genomix.metrics.answered import Answered
+from genomix.metrics.conformal import Coverage
 
 NO_LIMIT = 100_000
 """Columns of a table that goes to a file or a pipe: more than there is in any."""
@@ -33,6 +35,25 @@ def print_comparison(results: Mapping[str, Metrics], split: str) -> None:
         table.add_row(Text(model), *(_cell(metrics, name) for name in USUAL_METRICS))
     print_table(table)
     _print_notes(first)
+
+
+def print_levels(levels: Mapping[str, Metrics]) -> None:
+    """Print the usual metrics of each level of hierarchical labels, from the top down."""
+    names = ["level", "nodes", *(name.replace("_", " ") for name in USUAL_METRICS)]
+    rows = [
+        [level, str(len(metrics.classes)), *(_cell(metrics, name) for name in USUAL_METRICS)]
+        for level, metrics in levels.items()
+    ]
+    print_rows("levels (95 % bootstrap intervals)", names, rows)
+
+
+def print_spread(spread: Mapping[str, Spread]) -> None:
+    """Print the mean and the deviation of the usual metrics over the folds."""
+    rows = [
+        [name.replace("_", " "), *map(_number, (spread[name].mean, spread[name].deviation))] for name in USUAL_METRICS
+    ]
+    count = len(next(iter(spread.values())).values)
+    print_rows(f"{count} folds, each by itself", ["metric", "mean", "deviation"], rows)
 
 
 def print_metrics(metrics: Metrics, title: str) -> None:
@@ -58,9 +79,27 @@ def print_metrics(metrics: Metrics, title: str) -> None:
             Text(entry.label), *map(_number, numbers), str(entry.support), _number(entry.roc_auc), _number(entry.pr_auc)
         )
     print_table(classes)
-    confusion = _confusion(metrics) if len(metrics.classes) <= MOST_IN_MATRIX else _largest_confusions(metrics)
-    print_table(confusion)
+    if metrics.confusion:
+        print_table(_confusion(metrics) if len(metrics.classes) <= MOST_IN_MATRIX else _largest_confusions(metrics))
     _print_notes(metrics)
+
+
+def print_answers(answered: Answered | None, coverage: Coverage | None) -> None:
+    """Print how the records fare that were answered, and how often the sets of labels hold the right one."""
+    if answered is not None:
+        sure = "" if answered.min_confidence is None else f" (probability {answered.min_confidence:g} or more)"
+        right, interval = _number(answered.accuracy), answered.interval
+        between = f" ({interval.low:.3f} to {interval.high:.3f})" if interval else ""
+        _print_line(
+            f"answered{sure}: {answered.num_answered} of {answered.num_records} records ({answered.share:.1%}), "
+            f"accuracy on these {right}{between}"
+        )
+    if coverage is not None:
+        stated = "" if coverage.stated is None else f", {coverage.stated:g} asked for"
+        _print_line(
+            f"sets of labels{stated}: {coverage.found:.3f} hold the right one ({coverage.interval.low:.3f} to "
+            f"{coverage.interval.high:.3f}), {coverage.mean_size:.2f} labels in the mean"
+        )
 
 
 def _confusion(metrics: Metrics) -> Table:

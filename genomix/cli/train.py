@@ -38,6 +38,20 @@ def train(
     labels: options.Labels = None,
     label_regex: options.LabelRegex = None,
     class_files: options.ClassFiles = None,
+    split: options.Split = None,
+    similarity: options.Similarity = None,
+    splits_path: options.SplitsPath = None,
+    folds: Annotated[
+        int | None, typer.Option("--folds", help="Train so many models, each tested on the fold it has not seen.")
+    ] = None,
+    ensemble: Annotated[
+        int | None, typer.Option("--ensemble", help="Train so many models of other seeds, to predict by their mean.")
+    ] = None,
+    multi_label: options.MultiLabel = None,
+    levels: options.Levels = None,
+    positive: Annotated[
+        str | None, typer.Option("--positive", help="The class that is looked for, where there are two.")
+    ] = None,
     max_length: Annotated[
         int | None, typer.Option("--max-length", help="bp the network reads at once; from the data by default.")
     ] = None,
@@ -75,6 +89,17 @@ def train(
     baselines: Annotated[
         bool | None, typer.Option("--baselines/--no-baselines", help="Also fit the k-mer baseline.", show_default=False)
     ] = None,
+    calibrate: Annotated[
+        bool | None,
+        typer.Option(
+            "--calibration/--no-calibration",
+            help="Make the probabilities honest by the validation records.",
+            show_default=False,
+        ),
+    ] = None,
+    checks: Annotated[
+        bool, typer.Option("--checks/--no-checks", help="Look for leaks and shortcuts in the data first.")
+    ] = True,
     on_invalid: options.OnInvalid = "error",
     on_missing: options.OnMissing = "error",
     dry_run: Annotated[
@@ -91,7 +116,9 @@ def train(
 ) -> None:
     """Train a classifier and measure it on records it has not seen, beside the k-mer and majority baselines."""
     from genomix.config import PRESETS, KmerConfig, make_config, parse_assignment
-    from genomix.data.labels import load_labelled
+    from genomix.data.labels import label_kind, load_labelled
+    from genomix.data.levels import parse_levels
+    from genomix.data.splits import take_splits
     from genomix.runtime import choose_device, keep_freed_memory, set_threads
 
     console = options.start_log(quiet=quiet)
@@ -110,12 +137,20 @@ def train(
         training__deterministic=deterministic,
         training__precision=precision,
         training__baselines=baselines,
+        training__calibrate=calibrate,
+        data__split="given" if split is None and splits_path is not None else split,
+        data__similarity=similarity,
+        data__labels="multi" if multi_label else None,
+        data__levels=list(parse_levels(levels)) if levels is not None else None,
+        data__positive=positive,
     )
     if max_length is not None and isinstance(make_config(model, config).model, KmerConfig):
         raise UsageError(
             f"--max-length {max_length}: --max-length does not apply to kmer, which reads all of a record; leave it out"
         )
     resolved = make_config(model, config, overrides)
+    _check_several(folds, ensemble)
+    options.check_splits(split, splits_path)
     if not dry_run:
         options.check_directory(out, force=force)
     count = set_threads(threads)
@@ -133,8 +168,11 @@ def train(
         on_invalid=on_invalid,
         on_missing=on_missing,
         min_per_class=resolved.data.min_per_class,
+        kind=label_kind(resolved.data),
         warn=options.warn,
     )
+    if splits_path is not None:
+        records = take_splits(records, splits_path, on_missing=on_missing, warn=options.warn)
 
     if dry_run:
         from genomix.cli.dry_run import print_dry_run
@@ -144,15 +182,19 @@ def train(
         return
 
     from genomix.cli.progress import TrainingProgress
-    from genomix.cli.tables import print_comparison
+    from genomix.cli.tables import print_comparison, print_levels, print_spread
+    from genomix.report import write_report
     from genomix.runtime import hash_file
+    from genomix.train.division import divide_folds
     from genomix.train.run import Training
+    from genomix.train.several import Several
 
     hashes = {"sequences": records.store.sha256}
-    if table is not None and Path(table).is_file():
-        hashes["labels"] = hash_file(table)
+    for name, path in (("labels", table), ("splits", splits_path)):
+        if path is not None and Path(path).is_file():
+            hashes[name] = hash_file(path)
     with TrainingProgress(console, quiet=quiet) as progress:
-        trained = Training(
+        training = Training(
             config=resolved,
             records=records,
             path=Path(out),
@@ -162,8 +204,33 @@ def train(
             inputs=hashes,
             force=force,
             on_step=progress.show,
-        ).run()
-    print_comparison(trained.results, trained.split)
+            checks=checks,
+        )
+        if folds is not None:
+            trained = Several(training).run_folds(divide_folds(records, resolved, folds))
+        elif ensemble is not None:
+            trained = Several(training).run_members(ensemble)
+        else:
+            trained = training.run()
+    options.say(f"report: {write_report(Path(out))}")
+    print_comparison(trained.measured.results, trained.measured.split)
+    if trained.measured.levels:
+        print_levels(trained.measured.levels)
+    if trained.spread:
+        print_spread(trained.spread)
+
+
+def _check_several(folds: int | None, ensemble: int | None) -> None:
+    """Check that the options for several models go together.
+
+    Raises:
+        UsageError: If they do not.
+    """
+    if folds is not None and ensemble is not None:
+        raise UsageError("--folds and --ensemble: choose one; predict with the folds to have an ensemble of them")
+    for name, number in (("--folds", folds), ("--ensemble", ensemble)):
+        if number is not None and number < 2:
+            raise UsageError(f"{name} {number}: train 2 models at least")
 
 
 def _has_weights(model: Path) -> bool:

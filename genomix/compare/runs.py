@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from genomix import checkpoint
 from genomix.config import PRESETS, make_config, model_name
@@ -124,29 +125,45 @@ def _preset_problem(name: str) -> str:
 
 
 def _read_run(file: RunFile, warn: Warn) -> Run:
-    table = read_predictions(file.path)
     labels: list[LabelRow] = []
     model = num_parameters = trained_on = None
     if file.directory is not None:
         splits, config, meta = (
             file.directory / name for name in (checkpoint.SPLITS, checkpoint.CONFIG, checkpoint.META)
         )
+        model = _read_model(file.name, config) if config.is_file() else None
         labels = read_labels(str(splits), warn) if splits.is_file() else []
-        trained_on = _used_in_training(labels if splits.is_file() else _labels_of_evaluated(file.directory))
-        model = _read_model(config) if config.is_file() else None
+        trained_on = _find_trained_on(file.directory, labels)
         num_parameters = _read_num_parameters(meta) if meta.is_file() else None
-    return Run(file.name, file.path, table, labels, model, num_parameters, trained_on)
+    return Run(file.name, file.path, read_predictions(file.path), labels, model, num_parameters, trained_on)
 
 
-def _labels_of_evaluated(directory: Path) -> list[LabelRow]:
-    """Return the `splits.tsv` of the run that was evaluated into a directory; nothing where it cannot be found."""
-    try:
+def _find_trained_on(directory: Path, labels: Sequence[LabelRow]) -> frozenset[str] | None:
+    """Return what the model, or the models, of a directory's predictions learnt from; None where nothing says so.
+
+    Pooled predictions of folds are each by the model that has not learnt from the record.
+    """
+    stated: Any = None
+    with contextlib.suppress(OSError, ValueError):
         stated = json.loads((directory / checkpoint.METRICS).read_text(encoding="utf-8"))
-        if "sequences" not in stated:
-            return []
-        return read_labels(str(Path(stated["model"]) / checkpoint.SPLITS), lambda _: None)
-    except (OSError, ValueError, TypeError, KeyError, GenomixError):
-        return []
+    if not isinstance(stated, dict) or "sequences" not in stated:
+        pooled = any(row.fold for row in labels)
+        return frozenset() if pooled else _used_in_training(labels)
+    named = stated.get("model")
+    used = [_used_by_model(model) for model in (named if isinstance(named, list) else [named])]
+    known = [one for one in used if one is not None]
+    return frozenset().union(*known) if known and len(known) == len(used) else None
+
+
+def _used_by_model(model: object) -> frozenset[str] | None:
+    """Return what the model in a directory learnt from, any of them where it holds several."""
+    try:
+        rows = read_labels(str(Path(str(model)) / checkpoint.SPLITS), lambda _: None)
+    except GenomixError:
+        return None
+    if any(row.fold for row in rows):
+        return frozenset(row.id for row in rows if row.fold)
+    return _used_in_training(rows)
 
 
 def _used_in_training(rows: Sequence[LabelRow]) -> frozenset[str] | None:
@@ -155,11 +172,16 @@ def _used_in_training(rows: Sequence[LabelRow]) -> frozenset[str] | None:
     return frozenset(row.id for row in rows if row.split in ("train", "val"))
 
 
-def _read_model(path: Path) -> str:
+def _read_model(name: str, path: Path) -> str:
     try:
         config = make_config(path=path)
     except UsageError as error:
         raise DataError(str(error)) from error
+    if config.data.labels == "multi":
+        raise UsageError(
+            f"{name}: its records may have several labels, and only runs of one label a record can be compared; "
+            "measure each by itself (genomix evaluate)"
+        )
     return model_name(config)
 
 

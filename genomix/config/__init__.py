@@ -9,6 +9,7 @@ from genomix.config.presets import PRESETS
 from genomix.config.reading import make_config, model_name, parse_assignment, to_yaml
 from genomix.config.schema import (
     Config,
+    DataConfig,
     KmerConfig,
     NetworkConfig,
     TrainingConfig,
@@ -19,6 +20,7 @@ __all__ = [
     "PRESETS",
     "AnyEncoderConfig",
     "Config",
+    "DataConfig",
     "EncoderConfig",
     "KmerConfig",
     "NetworkConfig",

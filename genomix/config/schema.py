@@ -88,8 +88,23 @@ class KmerConfig(Section):
 
 
 class DataConfig(Section):
-    """How the records are divided where no split is given."""
+    """What the labels are, and how the records are divided.
 
+    Attributes:
+        labels: One class a record, or several, or none (`multi`), written `a;b`.
+        levels: Names of the levels of hierarchical labels, from the top down; None for plain ones.
+        positive: The class that is looked for, where there are two; None where neither is.
+        split: What is kept together: as the labels say, nothing, groups, sequences, or clusters of similar records.
+        similarity: From which on records belong to the same cluster.
+        val_fraction, test_fraction: Shares of the records.
+        min_per_class: Fewer records of a class are an error.
+    """
+
+    labels: Literal["single", "multi"] = "single"
+    levels: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    positive: str | None = None
+    split: Literal["auto", "given", "random", "group", "sequence", "similarity"] = "auto"
+    similarity: Annotated[float, Field(gt=0, lt=1)] = 0.9
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
     test_fraction: Fraction = 0.15
     min_per_class: PositiveInt = 3
@@ -98,6 +113,12 @@ class DataConfig(Section):
     def _leave_some_to_train_on(self) -> Self:
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction and test_fraction must sum to less than 1, to leave records to train on")
+        return self
+
+    @model_validator(mode="after")
+    def _be_of_one_kind(self) -> Self:
+        if sum((self.labels == "multi", self.levels is not None, self.positive is not None)) > 1:
+            raise ValueError("labels are either several a record (multi-label), or have levels, or a positive class")
         return self
 
 
@@ -123,6 +144,7 @@ class TrainingConfig(Section):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     deterministic: bool = False
+    calibrate: bool = True
     baselines: bool = True
 
 

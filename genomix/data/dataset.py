@@ -37,7 +37,10 @@ class Group(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What is computed at once: groups of records, and the targets (R,) int64 of all of them in that order."""
+    """What is computed at once: groups of records, and the targets of all of them in that order.
+
+    The targets are classes (R,) int64, or what labels each record has (R, C) float32 of 0 and 1.
+    """
 
     groups: list[Group]
     targets: torch.Tensor
@@ -53,7 +56,7 @@ class TrainingSet:
     Attributes:
         store: The encoded bases.
         rows: Rows of the store (R,).
-        targets: Class of each record (R,).
+        targets: Class of each record (R,); where records may have several labels, the place of its combination.
         max_length: Longer records are cropped to this many bp, at random, anew in each epoch.
         batch_records: Records in a step of the optimiser.
         batch_bases: Most bases computed at once; a step of more is computed in several batches. A batch holds one
@@ -62,6 +65,7 @@ class TrainingSet:
         balanced: Draw records with replacement, so that each class comes equally often.
         seed: What the plan depends on, beside the epoch.
         padded_length: Bases that every record is filled up to, if the network does that.
+        combinations: The combinations of labels there are, bool (T, C); None where each record has one class.
     """
 
     store: Store
@@ -74,6 +78,7 @@ class TrainingSet:
     balanced: bool
     seed: int
     padded_length: int | None = None
+    combinations: np.ndarray | None = None
 
     def plan(self, epoch: int) -> list[list[PlannedBatch]]:
         """Return the steps of an epoch, each a list of batches, each of pieces and their targets.
@@ -91,6 +96,8 @@ class TrainingSet:
         """Read a planned batch from the store, longest records first."""
         groups = _group(batch)
         targets = torch.tensor([target for group in groups for _, target in group])
+        if self.combinations is not None:
+            targets = torch.from_numpy(self.combinations).float()[targets]
         return Batch(
             [Group(*collate([read_piece(self.store, piece) for piece, _ in group])) for group in groups], targets
         )

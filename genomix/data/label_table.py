@@ -11,7 +11,9 @@ from genomix.data.entries import FormError
 from genomix.data.tables import Row, counted_cells, made_up_id, read_rows, split_header
 from genomix.errors import SHOWN, DataError, NoInputError, Problems
 
-COLUMNS = ("id", "label", "group", "split")
+COLUMNS = ("id", "label", "group", "split", "fold")
+NUM_WITHOUT_HEADER = 4
+"""So many columns may be told by their place alone."""
 SPLIT_WORDS = {
     "train": "train",
     "training": "train",
@@ -33,6 +35,7 @@ class LabelRow:
         label: Its class.
         group: Records of one group are kept on one side of a split.
         split: "train", "val" or "test".
+        fold: Any name; none for a record of the test split, which is held out of all folds.
         source: The file as the user named it.
         line: In it, from 1.
     """
@@ -43,6 +46,7 @@ class LabelRow:
     split: str | None
     source: str
     line: int
+    fold: str | None = None
 
     @property
     def place(self) -> str:
@@ -53,8 +57,8 @@ class LabelRow:
 def read_labels(path: str, warn: Callable[[str], None], problems: Problems | None = None) -> list[LabelRow]:
     """Read a table of labels, or the labels in a table of sequences.
 
-    A header names the columns `id`, `label`, `group` and `split` in any order; without it they are the first two, three
-    or four in this one. Ids end at the first blank, as those of records do.
+    A header names the columns `id`, `label`, `group`, `split` and `fold` in any order; without it they are the first
+    two, three or four in this one. Ids end at the first blank, as those of records do.
 
     Args:
         path: A file with tabs or commas between cells, possibly compressed, or `-`.
@@ -126,14 +130,15 @@ class _Table:
                     " add a first line that names the columns: id, label, split"
                 )
         for column in ("group", "split"):
-            self._check_filled(column)
+            self._check_filled(column, self.rows)
         self._map_splits()
+        self._check_filled("fold", [row for row in self.rows if row.fold is not None or row.split != "test"])
 
     def _read_header(self, first: Row) -> None:
         names = [cell.decode("utf-8", "replace").lower() for cell in first.cells]
         self._has_header = "id" in names or "label" in names
         if not self._has_header:
-            if not 2 <= len(names) <= len(COLUMNS):
+            if not 2 <= len(names) <= NUM_WITHOUT_HEADER:
                 raise DataError(
                     f"{self.name}:{first.line}: has {len(names)} column{'s' * (len(names) != 1)}; labels are a table of"
                     " 2 to 4 columns (id, label, group, split) with tabs or commas between them, or of more with a"
@@ -180,16 +185,16 @@ class _Table:
         if not cells["label"]:
             self.problems.add(f'{place}: the label of "{id_}" is empty; fill it in or remove the row')
             return
-        group, split = cells.get("group") or None, cells.get("split") or None
-        self.rows.append(LabelRow(id_, cells["label"], group, split, self.name, row.line))
+        group, split, fold = (cells.get(column) or None for column in ("group", "split", "fold"))
+        self.rows.append(LabelRow(id_, cells["label"], group, split, self.name, row.line, fold))
 
-    def _check_filled(self, column: str) -> None:
-        lines = [row.line for row in self.rows if getattr(row, column) is None]
-        if not lines or len(lines) == len(self.rows):
+    def _check_filled(self, column: str, rows: list[LabelRow]) -> None:
+        lines = [row.line for row in rows if getattr(row, column) is None]
+        if not lines or len(lines) == len(rows):
             return
         shown = ", ".join(map(str, lines[:SHOWN])) + ", ..." * (len(lines) > SHOWN)
         self.problems.add(
-            f"{self.name}:{lines[0]}: the {column} is empty in {len(lines):,} of {len(self.rows):,} rows"
+            f"{self.name}:{lines[0]}: the {column} is empty in {len(lines):,} of {len(rows):,} rows"
             f" (lines {shown}); fill it in for all records or for none"
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from genomix.data.compression import STDIN
+from genomix.data.label_sets import PLAIN, LabelKind, label_kind
 from genomix.data.label_table import LabelRow, has_label_column, read_labels
 from genomix.data.labelled import LabelledRecords, OnMissing, join_labels
 from genomix.data.records import OnInvalid, expand_inputs
@@ -14,10 +15,12 @@ from genomix.data.store_labels import labels_from_class_files, labels_from_heade
 from genomix.errors import Problems, UsageError
 
 __all__ = [
+    "LabelKind",
     "LabelRow",
     "LabelledRecords",
     "OnMissing",
     "join_labels",
+    "label_kind",
     "labels_from_class_files",
     "labels_from_headers",
     "load_labelled",
@@ -41,6 +44,7 @@ def load_labelled(
     cache_dir: Path | None = None,
     min_per_class: int = 3,
     min_classes: int = 2,
+    kind: LabelKind = PLAIN,
     warn: Callable[[str], None],
 ) -> LabelledRecords:
     """Read sequences and their labels, from whichever of the four places has them.
@@ -55,6 +59,7 @@ def load_labelled(
         cache_dir: See `genomix.data.store.build_store`.
         min_per_class: See `join_labels`.
         min_classes: See `join_labels`.
+        kind: See `join_labels`.
         warn: Told what the user should know, a sentence at a time.
 
     Raises:
@@ -93,7 +98,13 @@ def load_labelled(
         names = [name for name, path in class_files for _ in expand_inputs([path], lambda _: None)]
         rows = labels_from_class_files(store, names)
     joined = join_labels(
-        store, rows, on_missing=on_missing, min_per_class=min_per_class, min_classes=min_classes, warn=tell
+        store,
+        rows,
+        on_missing=on_missing,
+        min_per_class=min_per_class,
+        min_classes=min_classes,
+        kind=kind,
+        warn=tell,
     )
     joined.warnings = warnings
     return joined

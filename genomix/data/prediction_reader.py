@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from genomix.data.predictions import PROBABILITY_PREFIX, SKIPPED
+from genomix.data.label_sets import join_names, split_labels
+from genomix.data.levels import SEPARATOR as LEVEL_SEPARATOR
+from genomix.data.predictions import ABSTAINED, LABEL_SEPARATOR, LABEL_SET, PROBABILITY_PREFIX, SKIPPED, TRUNCATED
 from genomix.errors import DataError, NoInputError, Problems
+from genomix.metrics.multilabel import THRESHOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +33,13 @@ class PredictionTable:
     Attributes:
         ids: The records' ids.
         lengths: Int64 (R,), in bp; -1 where the table has none.
-        labels: The predicted labels; None for skipped records.
+        labels: The predicted labels; None for skipped records, and where the model was not sure enough.
         confidence: Float64 (R,), the highest probability; NaN for skipped records.
         probabilities: Float64 (R, C), rows sum to 1; NaN for skipped records.
         classes: The C labels, in the order of the columns.
         statuses: One tuple per record; holds `skipped` exactly if there are no probabilities.
         notes: Free text; empty where there is none.
+        label_sets: The classes that were not ruled out, none for skipped records; None where the table has no sets.
     """
 
     ids: list[str]
@@ -46,6 +50,12 @@ class PredictionTable:
     classes: list[str]
     statuses: list[tuple[str, ...]]
     notes: list[str]
+    label_sets: list[tuple[str, ...]] | None = None
+
+    @property
+    def is_abstained(self) -> np.ndarray:
+        """Bool (R,), True for records that got no label as the model was not sure enough."""
+        return np.array([ABSTAINED in statuses for statuses in self.statuses])
 
     @property
     def is_skipped(self) -> np.ndarray:
@@ -53,11 +63,15 @@ class PredictionTable:
         return np.isnan(self.confidence)
 
 
-def read_predictions(path: str | Path) -> PredictionTable:
+def read_predictions(path: str | Path, *, multi_label: bool = False) -> PredictionTable:
     """Read a predictions table: tabs, commas (either also gzipped) or Parquet, seen by its content.
 
     Only the column `id` and two or more columns `probability_<class>` must be there. A row whose probabilities are all
     empty or NaN is that of a skipped record. Rows are rescaled to sum to exactly 1, as printed decimals do not.
+
+    Args:
+        path: The table.
+        multi_label: Records may have several labels, or none: the probabilities of a row need not sum to 1.
 
     Raises:
         NoInputError: If the file is missing, unreadable or empty.
@@ -79,7 +93,7 @@ def read_predictions(path: str | Path) -> PredictionTable:
             f"{path}:1: a predictions table has a column id and at least two columns {PROBABILITY_PREFIX}<class>, "
             f"each once; found {found}"
         )
-    table = _collect(sheet, classes)
+    table = _collect(sheet, classes, multi_label=multi_label)
     if not table.ids:
         raise NoInputError(f"{path}: has a header but no rows; name a predictions table with records")
     return table
@@ -119,10 +133,11 @@ def _read_text(path: Path, content: bytes) -> _Sheet:
     return _Sheet(header, (_Row(f"{path}:{reader.line_num}", cells) for cells in reader if cells))
 
 
-def _collect(sheet: _Sheet, classes: list[str]) -> PredictionTable:
+def _collect(sheet: _Sheet, classes: list[str], *, multi_label: bool) -> PredictionTable:
     """Check every row, and gather them; all problems are reported at once."""
     problems = Problems()
     table = PredictionTable([], np.empty(0), [], np.empty(0), np.empty(0), classes, [], [])
+    table.label_sets = [] if LABEL_SET in sheet.header else None
     lengths, probabilities = [], []
     places: dict[str, str] = {}
     for place, cells in sheet.rows:
@@ -138,9 +153,18 @@ def _collect(sheet: _Sheet, classes: list[str]) -> PredictionTable:
         places[record_id] = place
         try:
             length = _length(named.get("length", ""))
-            row = _probabilities([named[PROBABILITY_PREFIX + label] for label in classes])
+            row = _probabilities([named[PROBABILITY_PREFIX + label] for label in classes], multi_label=multi_label)
             statuses = _statuses(str(named.get("status", "")), is_skipped=row is None)
-            label = _label(str(named.get("label", "")), row, classes)
+            cell = str(named.get("label", ""))
+            if ABSTAINED in statuses or row is None:
+                label = None
+            elif multi_label:
+                label = _labels(cell, row, classes)
+            elif TRUNCATED in statuses:
+                label = _path(cell, classes)
+            else:
+                label = _label(cell, row, classes)
+            label_set = _label_set(str(named.get(LABEL_SET, "")), classes)
         except ValueError as error:
             problems.add(f'{place}: record "{record_id}": {error}')
             continue
@@ -148,6 +172,8 @@ def _collect(sheet: _Sheet, classes: list[str]) -> PredictionTable:
         table.labels.append(label)
         table.statuses.append(statuses)
         table.notes.append(str(named.get("note", "")))
+        if table.label_sets is not None:
+            table.label_sets.append(label_set)
         lengths.append(length)
         probabilities.append(np.full(len(classes), np.nan) if row is None else row)
     problems.raise_if_any()
@@ -157,7 +183,7 @@ def _collect(sheet: _Sheet, classes: list[str]) -> PredictionTable:
     return table
 
 
-def _probabilities(cells: list[Any]) -> np.ndarray | None:
+def _probabilities(cells: list[Any], *, multi_label: bool) -> np.ndarray | None:
     """Return the probabilities (C,) of a row, None if all are empty or NaN."""
     try:
         row = np.array([math.nan if cell == "" else float(cell) for cell in cells])
@@ -169,9 +195,12 @@ def _probabilities(cells: list[Any]) -> np.ndarray | None:
         shown = ", ".join(map(str, cells))
         raise ValueError(f"probabilities must be from 0 to 1, all or none of a row; found {shown}")
     row = row.clip(0, 1)
+    if multi_label:
+        return row
     if abs(row.sum() - 1) > SUM_TOLERANCE:
         raise ValueError(
-            f"probabilities must sum to 1 within {SUM_TOLERANCE}; found {row.sum():.6g}; normalise the row"
+            f"probabilities must sum to 1 within {SUM_TOLERANCE}; found {row.sum():.6g}; normalise the row, or say "
+            "--multi-label if records may have several labels"
         )
     return row / row.sum()
 
@@ -193,10 +222,39 @@ def _statuses(cell: str, *, is_skipped: bool) -> tuple[str, ...]:
     return (SKIPPED,)
 
 
-def _label(cell: str, row: np.ndarray | None, classes: list[str]) -> str | None:
+def _labels(cell: str, row: np.ndarray, classes: list[str]) -> str:
+    """Return the labels of a row as written, in the order of the classes; else those that are likely enough."""
+    stated = set(split_labels(cell)) if cell else {name for name, p in zip(classes, row, strict=True) if p >= THRESHOLD}
+    if unknown := sorted(stated - set(classes)):
+        raise ValueError(f"the label {unknown[0]!r} has no column {PROBABILITY_PREFIX}{unknown[0]}; add it or mend it")
+    return join_names([name for name in classes if name in stated])
+
+
+def _path(cell: str, classes: list[str]) -> str:
+    """Return a label that was cut off, as written."""
+    if not any(label.startswith(cell + LEVEL_SEPARATOR) for label in classes):
+        raise ValueError(f"the label {cell!r} is not the beginning of any class; mend the label or the status")
+    return cell
+
+
+def _label(cell: str, row: np.ndarray, classes: list[str]) -> str:
     """Return the label of a row as written, as two probabilities may be equal in print; else that of the highest."""
-    if row is None:
-        return None
     if cell and cell not in classes:
         raise ValueError(f"the label {cell!r} has no column {PROBABILITY_PREFIX}{cell}; add it or mend the label")
     return cell or classes[int(row.argmax())]
+
+
+def _label_set(cell: str, classes: list[str]) -> tuple[str, ...]:
+    """Return the classes of a cell; as a class may hold the separator, each is read as far as there is such a class."""
+    pieces = cell.split(LABEL_SEPARATOR) if cell else []
+    found: list[str] = []
+    while pieces:
+        ends = (end for end in range(len(pieces), 0, -1) if LABEL_SEPARATOR.join(pieces[:end]) in classes)
+        end = next(ends, 0)
+        if not end:
+            raise ValueError(
+                f"the {LABEL_SET} {cell!r} has a label without a column {PROBABILITY_PREFIX}<label>; mend it"
+            )
+        found.append(LABEL_SEPARATOR.join(pieces[:end]))
+        pieces = pieces[end:]
+    return tuple(found)

@@ -1,8 +1,9 @@
 """The predictions table: one row per record, written as a stream. `prediction_reader` reads it back.
 
 Columns: `id`, `length` (bp), `label`, `confidence` (the probability of the label), `probability_<class>` for each of
-the classes, `status` (one or more of `STATUSES`, joined by `;`), `note`. A skipped record has no label, confidence or
-probabilities.
+the classes, where several models predict `deviation_<class>`, where sets were asked for `label_set` (its classes joined
+by `;`), `status` (one or more of `STATUSES`, joined by `;`), `note`. A skipped record has no label, confidence or
+probabilities; one with the status `abstained` has no label.
 """
 
 from __future__ import annotations
@@ -25,15 +26,17 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 PROBABILITY_PREFIX = "probability_"
-SKIPPED = "skipped"
-STATUSES = ("ok", "cut", "n_rich", "too_short", SKIPPED)
+DEVIATION_PREFIX = "deviation_"
+LABEL_SET, LABEL_SEPARATOR = "label_set", ";"
+SKIPPED, ABSTAINED, TRUNCATED, UNLIKE_TRAINING = "skipped", "abstained", "truncated", "unlike_training"
+STATUSES = ("ok", "cut", "n_rich", "too_short", UNLIKE_TRAINING, TRUNCATED, ABSTAINED, SKIPPED)
 DELIMITERS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
 PARQUET_SUFFIX = ".parquet"
 PARQUET_GROUP_ROWS = 8192
 
 
 class PredictionRow(NamedTuple):
-    """What is said of one record; its label and confidence are those of the highest probability.
+    """What is said of one record.
 
     Attributes:
         id: The record's id.
@@ -41,6 +44,10 @@ class PredictionRow(NamedTuple):
         probabilities: One per class (C,), or None for a skipped record.
         statuses: Of `STATUSES`; holds `skipped` exactly if there are no probabilities.
         note: Free text.
+        deviations: Standard deviation of the probabilities over several models (C,), or None.
+        label: That of the highest probability where it is None; none is written for the status `abstained`.
+        label_set: The classes that were not ruled out, or None.
+        confidence: The probability of the label; the highest of all where it is None.
     """
 
     id: str
@@ -48,6 +55,10 @@ class PredictionRow(NamedTuple):
     probabilities: Sequence[float] | np.ndarray | None
     statuses: tuple[str, ...] = ("ok",)
     note: str = ""
+    deviations: Sequence[float] | np.ndarray | None = None
+    label: str | None = None
+    label_set: tuple[str, ...] | None = None
+    confidence: float | None = None
 
 
 def check_output(path: str | Path, *, force: bool = False) -> None:
@@ -77,18 +88,29 @@ class PredictionWriter:
         path: The file, or `-` for stdout.
         classes: The C labels.
         force: Replace an existing file.
+        deviations: Whether rows have deviations.
+        label_sets: Whether rows have sets of labels.
 
     Raises:
         UsageError: If the suffix is not that of a format, or two classes have the same label.
         CannotWriteError: As for `check_output`.
     """
 
-    def __init__(self, path: str | Path, classes: Sequence[str], *, force: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        classes: Sequence[str],
+        *,
+        force: bool = False,
+        deviations: bool = False,
+        label_sets: bool = False,
+    ) -> None:
         check_output(path, force=force)
         if len(set(classes)) < len(classes):
             raise UsageError(f"{path}: each class needs a label of its own, got {', '.join(classes)}")
         self._path = path
         self._classes = list(classes)
+        self._deviations, self._label_sets = deviations, label_sets
         self._resources = ExitStack()
         self._sink: _TextSink | _ParquetSink
 
@@ -100,7 +122,7 @@ class PredictionWriter:
             else:
                 temporary = self._resources.enter_context(atomic_path(self._path))
                 self._sink = self._open(temporary)
-            self._sink.write_header(self._classes)
+            self._sink.write_header(self._columns())
             self._resources = self._resources.pop_all()
         return self
 
@@ -136,14 +158,33 @@ class PredictionWriter:
             raise ValueError(f"record {row.id!r}: statuses must be of {', '.join(STATUSES)}; got {row.statuses}")
         if (row.probabilities is None) != (SKIPPED in row.statuses):
             raise ValueError(f"record {row.id!r}: a record has either probabilities or the status {SKIPPED!r}")
-        label, confidence, probabilities = None, None, [None] * len(self._classes)
-        if row.probabilities is not None:
-            values = np.asarray(row.probabilities, dtype=np.float64)
-            if values.shape != (len(self._classes),) or not np.isfinite(values).all():
-                raise ValueError(f"record {row.id!r}: needs {len(self._classes)} finite probabilities; got {values}")
-            label, confidence, probabilities = self._classes[values.argmax()], float(values.max()), values.tolist()
-        note = " ".join(row.note.split())
-        return [row.id, row.length, label, confidence, *probabilities, ";".join(row.statuses), note]
+        cells: list[Any] = [row.id, row.length]
+        if row.probabilities is None:
+            cells += [None] * (2 + len(self._classes) * (1 + self._deviations) + self._label_sets)
+        else:
+            probabilities = self._numbers(row.id, row.probabilities, "probabilities")
+            label = None if ABSTAINED in row.statuses else row.label or self._classes[np.argmax(probabilities)]
+            confidence = max(probabilities) if row.confidence is None else row.confidence
+            cells += [label, confidence, *probabilities]
+            if self._deviations:
+                cells += self._numbers(row.id, row.deviations, "deviations")
+            if self._label_sets:
+                cells.append(LABEL_SEPARATOR.join(row.label_set or ()))
+        return [*cells, ";".join(row.statuses), " ".join(row.note.split())]
+
+    def _numbers(self, record_id: str, values: Any, name: str) -> list[float]:
+        numbers = np.asarray(values, dtype=np.float64)
+        if numbers.shape != (len(self._classes),) or not np.isfinite(numbers).all():
+            raise ValueError(f"record {record_id!r}: needs {len(self._classes)} finite {name}; got {values}")
+        return numbers.tolist()
+
+    def _columns(self) -> dict[str, type]:
+        """Return the names of the columns, and what is in each."""
+        prefixes = [PROBABILITY_PREFIX] + [DEVIATION_PREFIX] * self._deviations
+        columns: dict[str, type] = {"id": str, "length": int, "label": str, "confidence": float}
+        columns |= {prefix + label: float for prefix in prefixes for label in self._classes}
+        columns |= {LABEL_SET: str} if self._label_sets else {}
+        return columns | {"status": str, "note": str}
 
 
 class _TextSink:
@@ -154,8 +195,8 @@ class _TextSink:
         quotechar = None if delimiter == "\t" else '"'
         self._rows = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=quoting, quotechar=quotechar)
 
-    def write_header(self, classes: Sequence[str]) -> None:
-        self.write([_columns(classes)])
+    def write_header(self, columns: dict[str, type]) -> None:
+        self.write([list(columns)])
 
     def write(self, rows: Sequence[Sequence[Any]]) -> None:
         for cells in rows:
@@ -174,13 +215,12 @@ class _ParquetSink:
         self._path = path
         self._pending: list[Sequence[Any]] = []
 
-    def write_header(self, classes: Sequence[str]) -> None:
+    def write_header(self, columns: dict[str, type]) -> None:
         import pyarrow as pa
         from pyarrow import parquet
 
-        kinds = {"length": pa.int64(), "confidence": pa.float64()}
-        kinds |= {f"{PROBABILITY_PREFIX}{label}": pa.float64() for label in classes}
-        self._schema = pa.schema([(column, kinds.get(column, pa.string())) for column in _columns(classes)])
+        kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+        self._schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
         self._writer = parquet.ParquetWriter(self._path, self._schema, compression="zstd")
 
     def write(self, rows: Sequence[Sequence[Any]]) -> None:
@@ -200,10 +240,6 @@ class _ParquetSink:
         columns = zip(*rows, strict=True)
         arrays = [pa.array(column, type=field.type) for column, field in zip(columns, self._schema, strict=True)]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
-
-
-def _columns(classes: Sequence[str]) -> list[str]:
-    return ["id", "length", "label", "confidence", *(PROBABILITY_PREFIX + label for label in classes), "status", "note"]
 
 
 def _suffix(path: Path) -> str:

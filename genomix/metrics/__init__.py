@@ -2,6 +2,7 @@
 
 from genomix.metrics.bootstrap import Interval
 from genomix.metrics.measure import ClassMetrics, Metrics, compute_metrics, score
+from genomix.metrics.spread import Spread, spread_of
 from genomix.metrics.weighted import HIGHER_IS_BETTER, METRIC_NAMES, USUAL_METRICS
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "ClassMetrics",
     "Interval",
     "Metrics",
+    "Spread",
     "compute_metrics",
     "score",
+    "spread_of",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from genomix.metrics.weighted import Records, Resamples
+from genomix.metrics.weighted import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,11 +34,13 @@ class Resampled(NamedTuple):
     """One metric of T runs: of the records as they are (T,), and of each resample (T, S); NaN where undefined.
 
     S is 0 where the metric is undefined for the records as they are, and for the areas under curves where there are too
-    many probabilities to resample them in bearable time.
+    many probabilities to resample them in bearable time. Of the calibration error also what resampling alone would make
+    of it (T, S): the absolute changes of its bins' gaps, summed.
     """
 
     values: np.ndarray
     drawn: np.ndarray
+    noise: np.ndarray | None = None
 
 
 def resample(
@@ -62,11 +64,12 @@ def resample(
     for run in runs:
         if run.probabilities.shape[1] != num_classes or not np.array_equal(run.targets, first.targets):
             raise ValueError("paired runs have the same classes, and the same records in the same order")
-    whole = [Resamples(run, np.ones((num_records, 1))) for run in runs]
+    whole = [run.resampled(np.ones((num_records, 1))) for run in runs]
     values = {name: np.array([one.metric(name)[0] for one in whole]) for name in names}
     ranked = RANKED if first.probabilities.size > MOST_RANKED else ()
     resampled = [name for name in names if name not in ranked and not np.isnan(values[name]).any()]
     drawn = {name: np.empty((len(runs), num_resamples if name in resampled else 0)) for name in names}
+    noise = np.empty((len(runs), num_resamples)) if "ece" in resampled else None
     rng = np.random.default_rng(seed)
     chunk = max(1, CHUNK_SIZE // num_records)
     for start in range(0, num_resamples, chunk):
@@ -75,10 +78,14 @@ def resample(
         counts = np.bincount((rows * width + np.arange(width)).ravel(), minlength=num_records * width)
         weights = counts.reshape(num_records, width).astype(np.float64)
         for number, run in enumerate(runs):
-            resamples = Resamples(run, weights)
+            resamples = run.resampled(weights)
             for name in resampled:
                 drawn[name][number, start : start + width] = resamples.metric(name)
-    return {name: Resampled(values[name], drawn[name]) for name in names}
+            if noise is not None:
+                changes = run.resampled(weights - 1)
+                changes.total = resamples.total
+                noise[number, start : start + width] = changes.ece()
+    return {name: Resampled(values[name], drawn[name], noise if name == "ece" else None) for name in names}
 
 
 def defined(drawn: np.ndarray) -> np.ndarray | None:
@@ -95,12 +102,6 @@ def percentile_interval(drawn: np.ndarray, confidence_level: float) -> Interval 
     tail = (1 - confidence_level) / 2
     low, high = np.quantile(found, [tail, 1 - tail])
     return Interval(float(low), float(high))
-
-
-def intervals_of(resampled: Mapping[str, Resampled], run: int, confidence_level: float) -> dict[str, Interval]:
-    """Return the percentile intervals of one of the T runs, of the metrics that have one."""
-    found = {name: percentile_interval(one.drawn[run], confidence_level) for name, one in resampled.items()}
-    return {name: interval for name, interval in found.items() if interval is not None}
 
 
 def notes_on_resamples(resampled: Mapping[str, Resampled], num_resamples: int) -> Iterator[str]:
@@ -125,9 +126,10 @@ def note_on_certainty(is_right: np.ndarray, confidence_level: float) -> str | No
     if 0 < num_right < num_records:
         return None
     exact = binomtest(num_right, num_records).proportion_ci(confidence_level, method="exact")
+    unseen = "; with no wrong one seen, log_loss, brier and ece have no interval" if num_right else ""
     return (
         f"{num_right} of {num_records} records are right, so that resampling them shows no spread; by the exact "
-        f"binomial interval (Clopper and Pearson 1934) the accuracy may be {exact.low:.3f} to {exact.high:.3f}"
+        f"binomial interval (Clopper and Pearson 1934) the accuracy may be {exact.low:.3f} to {exact.high:.3f}{unseen}"
     )
 
 

@@ -13,13 +13,13 @@ import numpy as np
 from genomix.metrics.bootstrap import (
     Interval,
     Resampled,
-    intervals_of,
     note_on_certainty,
     notes_on_resamples,
     number_or_none,
     percentile_interval,
     resample,
 )
+from genomix.metrics.intervals import intervals_of
 from genomix.metrics.paired import McNemar, bootstrap_p, holm, mcnemar
 from genomix.metrics.weighted import Records
 
@@ -132,7 +132,7 @@ def compare_metrics(
         Compared(
             run=name,
             values={metric: number_or_none(found.values[row]) for metric, found in resampled.items()},
-            intervals=intervals_of(resampled, row, confidence_level),
+            intervals=intervals_of(records[name], resampled, row, confidence_level),
             differences={metric: found[name] for metric, found in differences.items() if name in found},
             mcnemar=tables.get(name),
             mcnemar_p_holm=tables_p_holm.get(name),

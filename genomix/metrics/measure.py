@@ -9,13 +9,14 @@ import numpy as np
 
 from genomix.metrics.bootstrap import (
     Interval,
-    intervals_of,
     note_on_certainty,
     notes_on_resamples,
     number_or_none,
     resample,
 )
-from genomix.metrics.weighted import METRIC_NAMES, Records, Resamples
+from genomix.metrics.intervals import intervals_of
+from genomix.metrics.multilabel import make_records
+from genomix.metrics.weighted import METRIC_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +45,10 @@ class Metrics:
         num_records: Records evaluated.
         classes: The labels in the order of their indices.
         values: Each of `METRIC_NAMES`; None where it is undefined for these records.
-        intervals: For the metrics that have one, the percentile interval.
+        intervals: Of the metrics that have one.
         per_class: One entry per class.
-        confusion: Counts (C, C), a row per true and a column per predicted class.
+        confusion: Counts (C, C), a row per true and a column per predicted class; empty where records may have several
+            labels.
         notes: What was undefined or left out, and why.
     """
 
@@ -72,17 +74,18 @@ def compute_metrics(
     confidence_level: float = 0.95,
     seed: int = 0,
 ) -> Metrics:
-    """Measure predictions, with percentile bootstrap intervals over records (Efron, Annals of Statistics 1979).
+    """Measure predictions, with intervals from bootstrap resamples of the records (Efron, Annals of Statistics 1979).
 
     The prediction is the class of highest probability, the first of equals. A resample in which a metric is undefined
     is left out of that metric's interval and counted in the notes; with more than half left out there is no interval.
+    How intervals are made, and how often they hold the truth, is said in `intervals`.
 
     Args:
-        targets: Class indices (R,).
-        probabilities: Probabilities (R, C); rows sum to 1.
+        targets: Class indices (R,); or which labels each record has, (R, C), where it may have several or none.
+        probabilities: Probabilities (R, C); rows sum to 1, but for records of several labels.
         classes: The C labels.
         num_resamples: Bootstrap resamples; 0 for no intervals.
-        confidence_level: Share of the resamples between the ends of an interval.
+        confidence_level: How often an interval shall hold the truth.
         seed: Seed of the resampling.
 
     Raises:
@@ -90,7 +93,7 @@ def compute_metrics(
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    records = Records(targets, probabilities)
+    records = make_records(targets, probabilities)
     num_records, num_classes = records.probabilities.shape
     if len(classes) != num_classes:
         raise ValueError(f"{len(classes)} classes do not fit probabilities with {num_classes} columns")
@@ -98,8 +101,8 @@ def compute_metrics(
         raise ValueError("num_resamples must not be negative, and confidence_level must be between 0 and 1")
     resampled = resample([records], METRIC_NAMES, num_resamples=num_resamples, seed=seed)
     values = {name: number_or_none(found.values[0]) for name, found in resampled.items()}
-    intervals = intervals_of(resampled, 0, confidence_level)
-    areas = Resamples(records, np.ones((num_records, 1))).areas
+    intervals = intervals_of(records, resampled, 0, confidence_level)
+    areas = records.resampled(np.ones((num_records, 1))).areas
     labels = np.arange(num_classes)
     table = np.array(
         precision_recall_fscore_support(
@@ -133,19 +136,21 @@ def compute_metrics(
             + (f"; undefined: {', '.join(undefined)}" if undefined else "")
         )
     notes += notes_on_resamples(resampled, num_resamples)
-    if num_resamples and (note := note_on_certainty(records.predicted == records.targets, confidence_level)):
+    if num_resamples and (note := note_on_certainty(records.is_right, confidence_level)):
         notes.append(note)
-    confusion = confusion_matrix(records.targets, records.predicted, labels=labels).tolist()
+    confusion: list[list[int]] = []
+    if records.targets.ndim == 1:
+        confusion = confusion_matrix(records.targets, records.predicted, labels=labels).tolist()
     return Metrics(num_records, list(classes), values, intervals, per_class, confusion, notes)
 
 
 def score(name: str, targets: ArrayLike, probabilities: ArrayLike) -> float:
-    """Return one metric of class indices (R,) and probabilities (R, C); NaN where it is undefined.
+    """Return one metric of targets and probabilities as for `compute_metrics`; NaN where it is undefined.
 
     Raises:
         ValueError: If no metric has that name, or the arguments are not as for `compute_metrics`.
     """
     if name not in METRIC_NAMES:
         raise ValueError(f"no metric is called {name!r}; choose one of {', '.join(METRIC_NAMES)}")
-    records = Records(targets, probabilities)
-    return float(Resamples(records, np.ones((len(records.targets), 1))).metric(name)[0])
+    records = make_records(targets, probabilities)
+    return float(records.resampled(np.ones((len(records.targets), 1))).metric(name)[0])

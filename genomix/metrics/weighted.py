@@ -68,6 +68,7 @@ class Records:
                 f"probabilities must be finite, not negative, and sum to 1 within {SUM_TOLERANCE} per record"
             )
         self.predicted = self.probabilities.argmax(axis=1)
+        self.is_right = self.predicted == self.targets
         one_hot = np.eye(shapes[1][1])
         self.is_true, self.is_predicted = one_hot[self.targets], one_hot[self.predicted]
 
@@ -79,6 +80,10 @@ class Records:
             order = np.argsort(-scores, kind="stable")
             rankings.append(Ranking(order, np.flatnonzero(np.diff(scores[order], prepend=np.inf))))
         return rankings
+
+    def resampled(self, weights: np.ndarray) -> Resamples:
+        """Return the metrics of these records with weights (R, S)."""
+        return Resamples(self, weights)
 
 
 class Resamples:
@@ -107,16 +112,16 @@ class Resamples:
             positive_above, drawn_above = positive.cumsum(axis=0), drawn.cumsum(axis=0)
             num_positive = positive_above[-1]
             concordant = np.einsum("gs,gs->s", drawn - positive, positive_above - positive / 2)
-            roc_auc.append(_ratio(concordant, num_positive * (self.total - num_positive)))
+            roc_auc.append(ratio(concordant, num_positive * (self.total - num_positive)))
             precision = positive_above / np.maximum(drawn_above, 1)
-            pr_auc.append(_ratio(np.einsum("gs,gs->s", positive, precision), num_positive))
+            pr_auc.append(ratio(np.einsum("gs,gs->s", positive, precision), num_positive))
         return Areas(np.array(roc_auc), np.array(pr_auc))
 
     @cached_property
     def f1(self) -> np.ndarray:
         """F1 of each class (C, S), 0 for a class neither true nor predicted."""
         correct, true, predicted = self.counts
-        return np.nan_to_num(_ratio(2 * correct, true + predicted))
+        return np.nan_to_num(ratio(2 * correct, true + predicted))
 
     def accuracy(self) -> np.ndarray:
         """Share of the records that are right (S,)."""
@@ -125,7 +130,7 @@ class Resamples:
     def balanced_accuracy(self) -> np.ndarray:
         """Mean recall over the classes that have records."""
         correct, true, _ = self.counts
-        return np.nan_to_num(_ratio(correct, true)).sum(axis=0) / (true > 0).sum(axis=0)
+        return np.nan_to_num(ratio(correct, true)).sum(axis=0) / (true > 0).sum(axis=0)
 
     def f1_macro(self) -> np.ndarray:
         """Mean F1 over the classes that have records or were predicted."""
@@ -141,7 +146,7 @@ class Resamples:
         covariance = correct.sum(axis=0) * self.total - (true * predicted).sum(axis=0)
         variance_true = self.total**2 - (true**2).sum(axis=0)
         variance_predicted = self.total**2 - (predicted**2).sum(axis=0)
-        mcc = np.nan_to_num(_ratio(covariance, np.sqrt(variance_true * variance_predicted)))
+        mcc = np.nan_to_num(ratio(covariance, np.sqrt(variance_true * variance_predicted)))
         return np.where(variance_true > 0, mcc, np.nan)
 
     def roc_auc(self) -> np.ndarray:
@@ -166,7 +171,7 @@ class Resamples:
         """Expected calibration error (Guo et al., ICML 2017): |accuracy - confidence| over equal bins of confidence."""
         confidence = self.records.probabilities.max(axis=1)
         bins = np.clip(np.ceil(confidence * NUM_CALIBRATION_BINS).astype(int), 1, NUM_CALIBRATION_BINS) - 1
-        gaps = (self.records.predicted == self.records.targets) - confidence
+        gaps = self.records.is_right - confidence
         gaps_by_bin = (np.eye(NUM_CALIBRATION_BINS)[bins] * gaps[:, None]).T @ self.weights
         return np.abs(gaps_by_bin).sum(axis=0) / self.total
 
@@ -179,6 +184,6 @@ def _binary_or_macro(areas: np.ndarray) -> np.ndarray:
     return areas[1] if len(areas) == 2 else areas.mean(axis=0)
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """Divide, with NaN for 0 / 0."""
     return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator > 0)

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from genomix.config import Config, NetworkConfig
 from genomix.data.dataset import TrainingSet
 from genomix.data.labels import LabelledRecords
-from genomix.data.splits import Splits, from_column, make_splits
-from genomix.errors import DataError
+from genomix.data.splits import Splits, divide_into_folds, divide_records
 from genomix.nn.build import padded_length
 
 
 def divide(records: LabelledRecords, config: Config) -> Splits:
-    """Divide labelled records into train, val and test: as their split column says, or at random by the configuration.
+    """Divide labelled records into train, val and test as the configuration says, see `divide_records`.
 
     Raises:
-        DataError: If a class has no training record, or there is no record to validate on.
+        UsageError: If what they are to be divided by is not there.
+        DataError: If there are too few units, a class has no training record, or there is no record to validate on.
     """
-    data = config.data
-    options: dict[str, Any] = {
-        "groups": records.groups,
-        "classes": records.classes,
-        "val_fraction": data.val_fraction,
-        "seed": config.training.seed,
-    }
-    if records.splits is not None:
-        splits = from_column(records.splits, records.targets, **options)
-    else:
-        splits = make_splits(records.targets, test_fraction=data.test_fraction, **options)
-    learnt = np.bincount(records.targets[splits.train], minlength=len(records.classes))
-    absent = [name for name, count in zip(records.classes, learnt, strict=True) if not count]
-    if absent:
-        raise DataError(
-            f"no training record of class {', '.join(map(repr, absent))}: nothing to learn it from; "
-            "change the split column, or give more records"
-        )
-    if not len(splits.val):
-        raise DataError("no record to validate on: give more records, or a larger data.val_fraction")
-    return splits
+    return divide_records(records, config.data, config.training.seed)
+
+
+def divide_folds(records: LabelledRecords, config: Config, num_folds: int | None = None) -> list[Splits]:
+    """Divide labelled records into folds as the configuration says, see `divide_into_folds`.
+
+    Raises:
+        UsageError: If what they are to be divided by is not there, or the number is impossible.
+        DataError: If there are too few units, or some fold leaves no training record of a class or none to validate on.
+    """
+    return divide_into_folds(records, config.data, config.training.seed, num_folds)
 
 
 def make_training_set(records: LabelledRecords, splits: Splits, config: Config) -> TrainingSet:
@@ -64,4 +50,5 @@ def make_training_set(records: LabelledRecords, splits: Splits, config: Config) 
         balanced=training.classes == "sampled",
         seed=training.seed,
         padded_length=padded_length(model),
+        combinations=None if records.label_sets is None else records.label_sets.has_label,
     )

@@ -64,7 +64,8 @@ class Fit:
         config: Resolved training configuration.
         device: Where the classifier is.
         validate: Returns the probabilities (R, C) of the validation records by the module it is given.
-        val_targets: Their classes (R,).
+        val_targets: Their classes (R,), or what labels each has (R, C).
+        num_classes: C.
         on_epoch: Called after each epoch.
         on_best: Called with the module when it is the best so far.
         on_step: Called after each optimiser step.
@@ -88,8 +89,7 @@ class Fit:
         Raises:
             UsageError: If the loss stops being finite, or the memory does not suffice for half the batch either.
         """
-        counts = np.bincount(self.training_set.targets, minlength=self.num_classes)
-        self._stepper = Stepper(self.classifier, self.config, self.device, counts)
+        self._stepper = self._make_stepper()
         self._began = time.monotonic()
         self._step = 0
         self._halved = False
@@ -129,6 +129,14 @@ class Fit:
         self.classifier.load_state_dict(self._best_state)
         self.classifier.eval()
         return self.history
+
+    def _make_stepper(self) -> Stepper:
+        targets, combinations = self.training_set.targets, self.training_set.combinations
+        if combinations is None:
+            counts = np.bincount(targets, minlength=self.num_classes)
+            return Stepper(self.classifier, self.config, self.device, counts)
+        counts = combinations[targets].sum(axis=0)
+        return Stepper(self.classifier, self.config, self.device, counts, num_records=len(targets))
 
     def _train_epoch(self, epoch: int, max_epochs: int) -> _Tally:
         self.classifier.train()

@@ -1,29 +1,79 @@
-"""What a training tells: its log and its results, as text."""
+"""What a training tells: its log, the checks of its data, and its results, as text."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from genomix.metrics import Metrics
+from genomix import checkpoint
+from genomix.config import Config
+from genomix.data.checks import HeldOut, run_checks, write_checks, write_held_out
+from genomix.data.labels import LabelledRecords
+from genomix.data.predictions import PredictionWriter
+from genomix.data.splits import Splits
+from genomix.metrics import Spread
 from genomix.runtime import write_text
+from genomix.train.measure import Measured
 
 LOG = logging.getLogger("genomix")
 ALREADY_SAID = {"already_said": True}
 """Marks what the user was told before the run's log began, so that it is only written there."""
+FINE = "PASS"
 
 
-def write_metrics(path: Path, split: str, results: Mapping[str, Metrics]) -> None:
-    """Write the metrics of the model, the first of the results, and of the baselines, the others."""
-    own, *baselines = results
-    stated = {
-        "split": split,
+def check(records: LabelledRecords, splits: Splits, config: Config, path: Path) -> None:
+    """Look for what makes results look better than they are, say what is found, and write it down."""
+    found = run_checks(records, splits, fast=True, similarity=config.data.similarity, seed=config.training.seed)
+    write_checks(path / checkpoint.CHECKS, found)
+    for one in found.checks:
+        if one.status != FINE:
+            LOG.warning("%s: %s: %s", one.status, one.name, one.sentence)
+    passed = sum(one.status == FINE for one in found.checks)
+    LOG.info("checks of the data: %d of %d passed; all of them: %s", passed, len(found.checks), checkpoint.CHECKS)
+
+
+def write_measured(
+    path: Path,
+    measured: Measured,
+    records: LabelledRecords,
+    held_out: HeldOut,
+    spread: Mapping[str, Spread] | None = None,
+) -> None:
+    """Write the metrics and predictions of held-out records, and what these records are like.
+
+    Args:
+        path: The run directory.
+        measured: The predictions and metrics.
+        records: All labelled records.
+        held_out: What the records are like.
+        spread: Of the metrics over folds, by name.
+    """
+    several = any(row.deviations is not None for row in measured.predictions)
+    with PredictionWriter(path / checkpoint.PREDICTIONS, records.classes, force=True, deviations=several) as writer:
+        writer.write(measured.predictions)
+    write_metrics(path / checkpoint.METRICS, measured, spread)
+    write_held_out(path / checkpoint.HELD_OUT, held_out)
+
+
+def write_metrics(path: Path, measured: Measured, spread: Mapping[str, Spread] | None = None) -> None:
+    """Write the metrics of the model and of the baselines, the model's by level, and their spread over folds."""
+    own, *baselines = measured.results
+    stated: dict[str, Any] = {
+        "split": measured.split,
         "model": own,
-        "metrics": results[own].to_dict(),
-        "baselines": {name: results[name].to_dict() for name in baselines},
+        "metrics": measured.own.to_dict(),
+        "baselines": {name: measured.results[name].to_dict() for name in baselines},
     }
+    if measured.compared:
+        stated["compared"] = {name: asdict(found) for name, found in measured.compared.items()}
+    if measured.levels:
+        stated["levels"] = {name: metrics.to_dict() for name, metrics in measured.levels.items()}
+    if spread:
+        stated["folds"] = {name: asdict(one) for name, one in spread.items()}
     write_text(path, json.dumps(stated, indent=2) + "\n")
 
 

@@ -14,21 +14,23 @@ from torch import nn
 
 from genomix import checkpoint
 from genomix.checkpoint import Lengths, Meta, Model
-from genomix.config import Config, KmerConfig, make_config, model_name, to_yaml
+from genomix.config import Config, KmerConfig, model_name, to_yaml
+from genomix.data.checks import HeldOut, describe_held_out
 from genomix.data.labels import LabelledRecords
-from genomix.data.predictions import PredictionWriter
+from genomix.data.reference_fit import make_reference
 from genomix.data.splits import Splits, write_splits
-from genomix.metrics import Metrics, compute_metrics
+from genomix.metrics import Spread
 from genomix.nn.build import build_classifier
 from genomix.runtime import new_directory, seed_everything, write_text
-from genomix.scoring import StoredRecord, make_scorer, stack_probabilities
+from genomix.scoring import fit_calibration, make_scorer
 from genomix.train.division import divide, make_training_set
 from genomix.train.fit import Fit
 from genomix.train.history import Epoch, Step, describe, describe_end, to_csv
 from genomix.train.kmer import fit_kmer
+from genomix.train.measure import Measured, measure
 from genomix.train.memory import telling_out_of_memory
 from genomix.train.plan import resolve
-from genomix.train.record import ALREADY_SAID, LogFile, write_metrics
+from genomix.train.record import ALREADY_SAID, LogFile, check, write_measured
 
 LOG = logging.getLogger("genomix")
 NAMED = 20
@@ -41,15 +43,20 @@ class Trained:
 
     Attributes:
         model: The best model, also in the run directory.
-        split: The split the results are of: `test`, or `val` where there is no test.
-        results: Metrics on that split: the model's own first, then the baselines', by name.
+        measured: What it, and the baselines, say of the held-out records.
+        held_out: What these records are like.
         seconds: The whole took.
     """
 
     model: Model
-    split: str
-    results: dict[str, Metrics]
+    measured: Measured
+    held_out: HeldOut
     seconds: float
+
+    @property
+    def spread(self) -> dict[str, Spread]:
+        """Of the metrics over several models: there is one only."""
+        return {}
 
 
 @dataclass
@@ -65,6 +72,8 @@ class Training:
         inputs: sha256 of the inputs by name, for the record.
         force: Replace what is in the run directory.
         on_step: Called after each optimiser step.
+        splits: The division of the records; by default it is made as the configuration says.
+        checks: Look for leaks and shortcuts before anything is learnt, and say what was found.
     """
 
     config: Config
@@ -76,6 +85,8 @@ class Training:
     inputs: dict[str, str] = field(default_factory=dict)
     force: bool = False
     on_step: Callable[[Step], None] = lambda _: None
+    splits: Splits | None = None
+    checks: bool = True
 
     def run(self) -> Trained:
         """Train, score the held-out records, and write everything.
@@ -86,26 +97,29 @@ class Training:
             CannotWriteError: If the run directory holds something already, or cannot be written.
         """
         began = time.monotonic()
-        splits = divide(self.records, self.config)
+        splits = self.splits or divide(self.records, self.config)
         lengths = self.records.lengths[splits.train]
         val_bases = int(self.records.lengths[splits.val].sum())
         config, said = resolve(self.config, lengths, val_bases, len(self.records.classes), self.device)
         new_directory(self.path, force=self.force)
-        write_splits(self.path / checkpoint.SPLITS, self.records.ids, self.records.labels, splits)
         for name in checkpoint.FILES:
-            if name != checkpoint.SPLITS:
-                (self.path / name).unlink(missing_ok=True)
+            (self.path / name).unlink(missing_ok=True)
+        write_splits(self.path / checkpoint.SPLITS, self.records.ids, self.records.labels, splits)
         with LogFile(self.path / checkpoint.LOG), telling_out_of_memory(self.device):
             seed_everything(self.config.training.seed, deterministic=self.config.training.deterministic)
             self._say_start(splits, said)
+            if self.checks:
+                check(self.records, splits, self.config, self.path)
             write_text(self.path / checkpoint.CONFIG, to_yaml(config))
             model = self._fit(config, splits)
-            split, held_out = ("test", splits.test) if len(splits.test) else ("val", splits.val)
-            results = self._measure(model, splits, held_out)
-            write_metrics(self.path / checkpoint.METRICS, split, results)
+            self._complete(model, splits)
+            scorer = make_scorer(model, device=self.device)
+            measured = measure(scorer, model_name(config), self.records, splits, baselines=config.training.baselines)
+            held_out = describe_held_out(self.records, splits, measured.held_out)
+            write_measured(self.path, measured, self.records, held_out)
             seconds = time.monotonic() - began
             LOG.info("done in %.0f s; the model is in %s", seconds, self.path)
-        return Trained(model, split, results, seconds)
+        return Trained(model, measured, held_out, seconds)
 
     def _say_start(self, splits: Splits, said: list[str]) -> None:
         records = self.records
@@ -117,7 +131,7 @@ class Training:
             LOG.warning(
                 "there is no test split: the results are those of the validation records, which chose the epoch"
             )
-        counts = np.bincount(records.targets, minlength=len(records.classes))
+        counts = records.counts
         named = ", ".join(f"{name} {count}" for name, count in list(zip(records.classes, counts, strict=True))[:NAMED])
         named += f", and {len(counts) - NAMED} more" if len(counts) > NAMED else ""
         LOG.info("%d records, %d bp, %d classes: %s", len(records.targets), records.lengths.sum(), len(counts), named)
@@ -128,7 +142,7 @@ class Training:
     def _fit(self, config: Config, splits: Splits) -> Model:
         began = time.monotonic()
         records = self.records
-        rows, targets = records.indices[splits.train], records.targets[splits.train]
+        rows, targets = records.indices[splits.train], records.truth[splits.train]
         history: list[Epoch] = []
         if isinstance(config.model, KmerConfig):
             model = self._model(
@@ -193,7 +207,7 @@ class Training:
             config=training,
             device=self.device,
             validate=validate,
-            val_targets=records.targets[splits.val],
+            val_targets=records.truth[splits.val],
             num_classes=len(records.classes),
             on_epoch=on_epoch,
             on_best=on_best,
@@ -202,26 +216,16 @@ class Training:
         LOG.info("%s", describe_end(history[-1], training))
         return history
 
-    def _measure(self, model: Model, splits: Splits, held_out: np.ndarray) -> dict[str, Metrics]:
-        records, training = self.records, model.config.training
-        targets, classes = records.targets[held_out], records.classes
-        stored = [StoredRecord(records.store, row) for row in records.indices[held_out].tolist()]
-        rows = list(make_scorer(model, device=self.device).predict(stored))
-        with PredictionWriter(self.path / checkpoint.PREDICTIONS, classes, force=True) as writer:
-            writer.write(rows)
-        results = {model_name(model.config): compute_metrics(targets, stack_probabilities(rows), classes)}
-        if not training.baselines:
-            return results
-        learnt = records.targets[splits.train]
-        if not isinstance(model.config.model, KmerConfig):
-            kmer = fit_kmer(
-                KmerConfig(), records.store, records.indices[splits.train], learnt, len(classes), training.seed
-            )
-            scorer = make_scorer(self._model(kmer, make_config("kmer"), splits))
-            results["kmer"] = compute_metrics(targets, stack_probabilities(scorer.predict(stored)), classes)
-        shares = np.bincount(learnt, minlength=len(classes)) / len(learnt)
-        results["majority"] = compute_metrics(targets, np.tile(shares, (len(targets), 1)), classes)
-        return results
+    def _complete(self, model: Model, splits: Splits) -> None:
+        """Give a model what makes its probabilities honest, and what tells records unlike those it has learnt from."""
+        records = self.records
+        train, val = records.indices[splits.train], records.indices[splits.val]
+        if model.config.training.calibrate:
+            scorer = make_scorer(model, device=self.device)
+            model.calibration = fit_calibration(scorer, records.store, val.tolist(), records.truth[splits.val])
+            LOG.info("%s", model.calibration.describe())
+        model.reference = make_reference(records.store, train, val, seed=model.config.training.seed)
+        checkpoint.save_model(model)
 
     def _model(self, classifier: nn.Module, config: Config, splits: Splits) -> Model:
         lengths = self.records.lengths[splits.train]

@@ -13,6 +13,7 @@ from genomix.config import TrainingConfig
 from genomix.data.dataset import Batch
 from genomix.nn.classifier import Classifier
 from genomix.nn.penalty import total_penalty
+from genomix.train.loss import make_loss
 from genomix.train.optimise import make_optimizer, set_learning_rate
 
 
@@ -24,16 +25,24 @@ class Stepper:
         config: Resolved training configuration.
         device: Where the classifier is.
         class_counts: Training records of each class (C,).
+        num_records: See `make_loss`.
     """
 
-    def __init__(self, classifier: nn.Module, config: TrainingConfig, device: str, class_counts: np.ndarray) -> None:
+    def __init__(
+        self,
+        classifier: nn.Module,
+        config: TrainingConfig,
+        device: str,
+        class_counts: np.ndarray,
+        num_records: int | None = None,
+    ) -> None:
         self.classifier = classifier
         self.config = config
         self.device = device
         self.optimizer = make_optimizer(classifier, config)
         self.precision = choose_precision(config.precision, device)
         self.scaler = torch.amp.GradScaler(device, enabled=self.precision is torch.float16)
-        self.loss = _make_loss(config, class_counts).to(device)
+        self.loss = make_loss(config, class_counts, num_records).to(device)
         self.average = _make_average(classifier, config.ema_decay)
 
     @property
@@ -88,14 +97,6 @@ def choose_precision(name: str, device: str) -> torch.dtype:
         has_it = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if has_it else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
-
-
-def _make_loss(config: TrainingConfig, class_counts: np.ndarray) -> nn.CrossEntropyLoss:
-    weight = None
-    if config.classes == "weighted":
-        shares = class_counts.sum() / np.maximum(class_counts, 1) / len(class_counts)
-        weight = torch.tensor(shares, dtype=torch.float32)
-    return nn.CrossEntropyLoss(weight, reduction="sum", label_smoothing=config.label_smoothing)
 
 
 def _make_average(classifier: nn.Module, decay: float) -> Any:

@@ -50,19 +50,21 @@ class TestTable:
             assert float(row["confidence"]) == max(probabilities.values())
             assert probabilities[row["label"]] == max(probabilities.values())
 
-    def test_statuses_say_what_is_doubtful(self, predict, run, tmp_path):
-        sequences = {"good": "ACGT" * 30, "short": "ACGTACGT", "unknown": "ACGT" * 10 + "N" * 60}
+    def test_statuses_say_what_is_doubtful(self, predict, run, data, tmp_path):
+        good = data.sequences["r2"]
+        sequences = {"good": good, "short": "ACGTACGT", "unknown": good[:70] + "N" * 60, "repeat": "ACGT" * 30}
         (tmp_path / "new.fa").write_text(to_fasta(sequences))
         statuses = {row["id"]: row["status"] for row in rows_of(predict(run, tmp_path / "new.fa"))}
-        assert statuses == {"good": "ok", "short": "too_short", "unknown": "n_rich"}
+        assert statuses == {"good": "ok", "short": "too_short", "unknown": "n_rich", "repeat": "unlike_training"}
 
     def test_cropped_records_are_marked(self, predict, run, data):
         rows = rows_of(predict(run, data.fasta, "--long", "crop"))
         assert {row["status"] for row in rows} == {"cut"}
         assert "only the middle 64 of" in rows[0]["note"]
 
-    def test_skipped_records_keep_their_row(self, predict, run, tmp_path):
-        (tmp_path / "new.fa").write_text(to_fasta({"a": "ACGT" * 20, "b": "ACXT" * 20, "c": "ACGT" * 20, "d": "J"}))
+    def test_skipped_records_keep_their_row(self, predict, run, data, tmp_path):
+        good = data.sequences["r2"]
+        (tmp_path / "new.fa").write_text(to_fasta({"a": good, "b": "ACXT" * 20, "c": good, "d": "J"}))
         rows = rows_of(predict(run, tmp_path / "new.fa", "--on-invalid", "skip"))
         assert [(row["id"], row["status"]) for row in rows] == [
             ("a", "ok"),
@@ -115,7 +117,7 @@ class TestModel:
         assert predict(run / "model.safetensors", data.fasta) == table
 
     def test_a_copy_elsewhere_is_as_good(self, predict, run, data, table, tmp_path):
-        names = ("config.yaml", "model.safetensors", "meta.json")
+        names = ("config.yaml", "model.safetensors", "meta.json", "calibration.json", "reference.safetensors")
         (tmp_path / "copy").mkdir()
         for name in names:
             shutil.copy(run / name, tmp_path / "copy")
@@ -152,7 +154,7 @@ class TestOutput:
 
     def test_a_reader_that_leaves_is_no_error(self, environment, kmer_run, tmp_path):
         (tmp_path / "many.fa").write_text(to_fasta({f"record{number}": "ACGTTGCA" for number in range(3000)}))
-        command = [sys.executable, "-m", "genomix", "predict", kmer_run, tmp_path / "many.fa", *ONE_THREAD]
+        command = [sys.executable, "-m", "genomix", "predict", kmer_run, tmp_path / "many.fa", "--quiet", *ONE_THREAD]
         with subprocess.Popen(
             list(map(str, command)), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as predicting:

@@ -86,6 +86,70 @@ def test_every_format_is_read_back_and_always_the_same(tmp_path, suffix):
     np.testing.assert_allclose(table.confidence, [0.7, 1 / 3, np.nan], atol=1e-6)
 
 
+FULL_ROWS = [
+    PredictionRow("r1", 9, [0.1, 0.7, 0.2], deviations=[0.01, 0.02, 0.0], label_set=("worm", "a,b")),
+    PredictionRow("r2", 9, [0.4, 0.3, 0.3], ("abstained",), "unsure", [0.0, 0.1, 0.1], None, ("human", "worm", "a,b")),
+    PredictionRow("r3", 9, None, ("skipped",), "empty"),
+    PredictionRow("r4", 9, [0.1, 0.7, 0.2], ("unlike_training",), "far", [0.0, 0.0, 0.0], "human", ()),
+]
+FULL_TSV = (
+    "id\tlength\tlabel\tconfidence\tprobability_human\tprobability_worm\tprobability_a,b"
+    "\tdeviation_human\tdeviation_worm\tdeviation_a,b\tlabel_set\tstatus\tnote\n"
+    "r1\t9\tworm\t0.700000\t0.100000\t0.700000\t0.200000\t0.010000\t0.020000\t0.000000\tworm;a,b\tok\t\n"
+    "r2\t9\t\t0.400000\t0.400000\t0.300000\t0.300000\t0.000000\t0.100000\t0.100000"
+    "\thuman;worm;a,b\tabstained\tunsure\n"
+    "r3\t9\t\t\t\t\t\t\t\t\t\tskipped\tempty\n"
+    "r4\t9\thuman\t0.700000\t0.100000\t0.700000\t0.200000\t0.000000\t0.000000\t0.000000\t\tunlike_training\tfar\n"
+)
+
+
+def test_deviations_and_sets_byte_for_byte(tmp_path):
+    path = written(tmp_path / "pred.tsv", FULL_ROWS, deviations=True, label_sets=True)
+    assert path.read_bytes() == FULL_TSV.encode()
+    assert written(tmp_path / "plain.tsv", FULL_ROWS).read_text().partition("\n")[0] == TSV.partition("\n")[0]
+    header = written(tmp_path / "sets.tsv", FULL_ROWS, label_sets=True).read_text().partition("\n")[0]
+    assert header.split("\t")[6:] == ["probability_a,b", "label_set", "status", "note"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_abstentions_and_sets_are_read_back(tmp_path, suffix):
+    table = read_predictions(written(tmp_path / f"pred{suffix}", FULL_ROWS, deviations=True, label_sets=True))
+    assert table.classes == CLASSES
+    assert table.labels == ["worm", None, None, "human"]
+    assert table.label_sets == [("worm", "a,b"), ("human", "worm", "a,b"), (), ()]
+    assert table.is_abstained.tolist() == [False, True, False, False]
+    assert table.is_skipped.tolist() == [False, False, True, False]
+    np.testing.assert_allclose(table.confidence, [0.7, 0.4, np.nan, 0.7])
+    assert read_predictions(written(tmp_path / f"plain{suffix}")).label_sets is None
+
+
+def test_classes_of_sets_may_hold_the_separator(tmp_path):
+    classes = ["Animalia", "Animalia;Chordata", "Animalia;Chordata;Aves"]
+    rows = [PredictionRow("r", 5, [0.2, 0.3, 0.5], label_set=(classes[2], classes[0], classes[1]))]
+    path = written(tmp_path / "pred.tsv", rows, classes, label_sets=True)
+    assert read_predictions(path).label_sets == [(classes[2], classes[0], classes[1])]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (PredictionRow("r", 5, [0.5, 0.5]), "needs 2 finite deviations; got None"),
+        (PredictionRow("r", 5, [0.5, 0.5], deviations=[0.1]), "needs 2 finite deviations"),
+        (PredictionRow("r", 5, [0.5, 0.5], deviations=[0.1, float("nan")]), "needs 2 finite deviations"),
+    ],
+)
+def test_deviations_that_do_not_fit(tmp_path, row, message):
+    with pytest.raises(ValueError, match=message):
+        written(tmp_path / "pred.tsv", [row], ["a", "b"], deviations=True)
+
+
+def test_sets_of_unknown_classes_are_told(tmp_path):
+    path = tmp_path / "pred.tsv"
+    path.write_text("id\tprobability_a\tprobability_b\tlabel_set\nr\t0.5\t0.5\ta;c\n")
+    with pytest.raises(DataError, match=r":2: record \"r\": the label_set 'a;c' has a label without a column"):
+        read_predictions(path)
+
+
 printable = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=8)
 
 

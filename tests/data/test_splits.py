@@ -106,7 +106,7 @@ def test_a_class_of_three_groups_is_in_every_part(groups_per_class, group_size, 
     targets = np.repeat(np.repeat(np.arange(len(groups_per_class)), groups_per_class), group_size)
     groups = np.repeat(np.arange(sum(groups_per_class)), group_size).tolist()
     splits = make_splits(targets, groups=groups, seed=seed)
-    assert splits.notes == []
+    assert not [note for note in splits.notes if "no record" in note]
     for rows in parts_of(splits):
         assert set(targets[rows]) == set(targets)
 

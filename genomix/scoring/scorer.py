@@ -1,6 +1,8 @@
-"""From records to probabilities: windows, strands and batches, in input order and bounded memory.
+"""One model scores records: windows, strands and batches, in input order and bounded memory.
 
-C classes. The score of a record is the softmax of the mean, over its windows and strands, of the log-probabilities.
+C classes. The score of a record is the softmax of the mean, over its windows and strands, of the log-probabilities,
+divided by the temperature the model was calibrated with. Where a record may have several labels, it is the logistic
+function of the mean logits, divided in the same way.
 """
 
 from __future__ import annotations
@@ -8,61 +10,31 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
+from scipy.special import expit, softmax
 
-from genomix.checkpoint import Model, load_model
+from genomix.checkpoint import Model
 from genomix.data.dataset import collate
-from genomix.data.predictions import SKIPPED, PredictionRow
-from genomix.data.store import Store
-from genomix.data.vocabulary import UNKNOWN, reverse_complement
+from genomix.data.predictions import PredictionRow
+from genomix.data.vocabulary import reverse_complement
 from genomix.data.windows import Window, central, cover, coverage_weights
 from genomix.errors import UsageError
+from genomix.metrics.calibration import Calibration
 from genomix.nn.build import padded_length
+from genomix.scoring.records import Scorable
+from genomix.scoring.rows import describe, name_labels
 
 DEFAULT_BATCH_BASES = 1 << 17
 BATCHES_AHEAD = 8
-N_RICH = 0.2
-TOO_SHORT = 0.5
-
-
-class Scorable(Protocol):
-    """A record as the scorer wants it."""
-
-    @property
-    def id(self) -> str:
-        """First word of the header."""
-        ...
-
-    @property
-    def tokens(self) -> np.ndarray:
-        """Tokens (N,) uint8."""
-        ...
-
-    @property
-    def problem(self) -> str | None:
-        """Why the record cannot be read; None if it can."""
-        ...
-
-
-class StoredRecord:
-    """A record of a store, to be scored."""
-
-    problem = None
-
-    def __init__(self, store: Store, row: int) -> None:
-        self.id = store.ids[row]
-        self.tokens = store.tokens(row)
 
 
 @dataclass
 class _Pending:
-    """A record on its way: what is still to be scored, and the sum so far."""
+    """A record on its way: what is still to be scored, and the weighted mean of log-probabilities or logits so far."""
 
-    log_probabilities: np.ndarray | None
+    mean: np.ndarray | None
     waiting: int = 0
     complete: bool = False
 
@@ -79,6 +51,7 @@ class Scorer:
         stride: Distance in bp between windows; by default they do not overlap.
         batch_bases: Bases computed at once, padding included; one window is always computed whole.
         device: Where the model is.
+        calibrated: Whether the temperature of the model is applied, if it has one.
     """
 
     model: Model
@@ -87,6 +60,7 @@ class Scorer:
     stride: int | None = None
     batch_bases: int = DEFAULT_BATCH_BASES
     device: str = "cpu"
+    calibrated: bool = True
     _queue: list[tuple[np.ndarray, float, _Pending]] = field(default_factory=list, init=False)
     _queued_bases: int = field(default=0, init=False)
 
@@ -108,6 +82,21 @@ class Scorer:
         if self.stride is not None and self.model.max_length is not None and self.stride > self.model.max_length:
             raise UsageError(f"--stride {self.stride} leaves gaps between windows of {self.model.max_length} bases")
 
+    @property
+    def classes(self) -> list[str]:
+        """Class names in the order of the probabilities."""
+        return self.model.classes
+
+    @property
+    def members(self) -> list[Scorer]:
+        """The scorers that this one consists of: itself."""
+        return [self]
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the probabilities are calibrated by; None where they are not."""
+        return self.model.calibration if self.calibrated else None
+
     def is_cut(self, length: int) -> bool:
         """Say whether bases of a record of this length are not read."""
         return self.long == "crop" and self.model.max_length is not None and length > self.model.max_length
@@ -118,9 +107,9 @@ class Scorer:
         Some batches' worth of windows are held back, so that windows of like length are computed together; memory does
         not depend on the number of records, nor on their length beyond the record itself.
         """
-        return (probabilities for probabilities in self._score(records) if probabilities is not None)
+        return (probabilities for probabilities in self._stream(records) if probabilities is not None)
 
-    def _score(self, records: Iterable[np.ndarray | None]) -> Iterator[np.ndarray | None]:
+    def _stream(self, records: Iterable[np.ndarray | None]) -> Iterator[np.ndarray | None]:
         pending: deque[_Pending] = deque()
         for tokens in records:
             record = _Pending(None if tokens is None else np.zeros(len(self.model.classes)))
@@ -129,10 +118,10 @@ class Scorer:
                 self._enqueue(tokens, record)
             record.complete = True
             while pending and pending[0].complete and not pending[0].waiting:
-                yield _normalise(pending.popleft())
+                yield self._normalise(pending.popleft())
         self._compute()
         while pending:
-            yield _normalise(pending.popleft())
+            yield self._normalise(pending.popleft())
 
     def _enqueue(self, tokens: np.ndarray, record: _Pending) -> None:
         windows = self._windows(len(tokens))
@@ -153,26 +142,12 @@ class Scorer:
 
         def tokens() -> Iterator[np.ndarray | None]:
             for record in records:
-                waiting.append(self._row(record))
+                waiting.append(describe(self, record))
                 yield record.tokens if record.problem is None else None
 
-        for probabilities in self._score(tokens()):
-            yield waiting.popleft()._replace(probabilities=probabilities)
-
-    def _row(self, record: Scorable) -> PredictionRow:
-        length = len(record.tokens)
-        if record.problem is not None:
-            return PredictionRow(record.id, length, None, (SKIPPED,), record.problem)
-        found: dict[str, str] = {}
-        if self.is_cut(length):
-            found["cut"] = f"only the middle {self.model.max_length} of {length} bp were read"
-        unknown = np.count_nonzero(record.tokens >= UNKNOWN) / length
-        if unknown > N_RICH:
-            found["n_rich"] = f"{unknown:.0%} of the bases are unknown"
-        shortest = self.model.meta.train_lengths.min
-        if length < TOO_SHORT * shortest:
-            found["too_short"] = f"{length} bp, while the shortest record trained on had {shortest}"
-        return PredictionRow(record.id, length, None, tuple(found) or ("ok",), "; ".join(found.values()))
+        for probabilities in self._stream(tokens()):
+            row = waiting.popleft()._replace(probabilities=probabilities)
+            yield name_labels(row, self.classes) if self.model.is_multi_label else row
 
     def _windows(self, length: int) -> list[Window]:
         max_length = self.model.max_length
@@ -201,66 +176,16 @@ class Scorer:
     def _compute_batch(self, batch: list[int]) -> None:
         tokens, lengths = collate([self._queue[i][0] for i in batch])
         logits = self.model.classifier(tokens.to(self.device), lengths.to(self.device))
-        scores = logits.float().cpu().double().log_softmax(1).numpy()
+        logits = logits.float().cpu().double()
+        scores = (logits if self.model.is_multi_label else logits.log_softmax(1)).numpy()
         for i, score in zip(batch, scores, strict=True):
             _, share, record = self._queue[i]
-            if record.log_probabilities is not None:
-                record.log_probabilities += share * score
+            if record.mean is not None:
+                record.mean += share * score
             record.waiting -= 1
 
-
-def stack_probabilities(rows: Iterable[PredictionRow]) -> np.ndarray:
-    """Return the probabilities (R, C) of rows none of which is skipped."""
-    return np.stack([np.asarray(row.probabilities) for row in rows])
-
-
-def _normalise(record: _Pending) -> np.ndarray | None:
-    if record.log_probabilities is None:
-        return None
-    score = record.log_probabilities - record.log_probabilities.max()
-    probabilities = np.exp(score)
-    return probabilities / probabilities.sum()
-
-
-def load_scorer(
-    path: str | Path,
-    *,
-    device: str = "cpu",
-    long: str | None = None,
-    strands: str | None = None,
-    stride: int | None = None,
-    batch_bases: int | None = None,
-) -> Scorer:
-    """Load a model and apply it as its own configuration says, where nothing else is asked for.
-
-    Raises:
-        NoInputError, DataError: If the model is missing or damaged.
-        UsageError: If model and options do not go together.
-    """
-    model = load_model(path, device=device)
-    return make_scorer(model, device=device, long=long, strands=strands, stride=stride, batch_bases=batch_bases)
-
-
-def make_scorer(
-    model: Model,
-    *,
-    device: str = "cpu",
-    long: str | None = None,
-    strands: str | None = None,
-    stride: int | None = None,
-    batch_bases: int | None = None,
-) -> Scorer:
-    """Return a scorer that does what the model's configuration says where nothing else is asked for."""
-    own = model.config.prediction
-    return Scorer(
-        model,
-        long=long or own.long,
-        strands=strands or own.strands,
-        stride=own.stride if stride is None else stride,
-        batch_bases=_first_stated(batch_bases, own.batch_bases, DEFAULT_BATCH_BASES),
-        device=device,
-    )
-
-
-def _first_stated(*values: int | None) -> int:
-    return next(value for value in values if value is not None)
+    def _normalise(self, record: _Pending) -> np.ndarray | None:
+        if record.mean is None:
+            return None
+        score = record.mean if self.calibration is None else record.mean / self.calibration.temperature
+        return expit(score) if self.model.is_multi_label else softmax(score)

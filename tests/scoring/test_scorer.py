@@ -1,30 +1,19 @@
 """Records are scored as if each were scored by hand, alone: whatever the batches, in order, without reading ahead."""
 
 import itertools
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scored import MAX_LENGTH, Named, make_model, random_records
 
-from genomix.checkpoint import Lengths, Meta, Model, save_model
-from genomix.config import make_config
+from genomix.checkpoint import save_model
 from genomix.data.store import build_store
 from genomix.data.vocabulary import reverse_complement
 from genomix.data.windows import central, cover
 from genomix.errors import UsageError
-from genomix.nn.build import build_classifier
 from genomix.scoring import BATCHES_AHEAD, Scorer, StoredRecord, load_scorer, make_scorer, stack_probabilities
 
-MAX_LENGTH = 32
-LENGTHS = [1, 2, 31, 32, 33, 5, 64, 65, 100, 32, 7, 200]
-SMALL = {
-    "model.max_length": MAX_LENGTH,
-    "model.embedding.dim": 4,
-    "model.encoder.dim": 8,
-    "model.encoder.hidden_dim": 8,
-}
 OPTIONS = [
     {"long": "window", "strands": "both"},
     {"long": "window", "strands": "forward"},
@@ -37,36 +26,9 @@ OPTIONS = [
 EVERY_OPTION = pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(map(str, options.values())))
 
 
-def make_model(preset="paramixer", path=Path("nowhere"), **overrides):
-    config = make_config(preset, overrides=({} if preset == "kmer" else SMALL) | overrides)
-    classifier = build_classifier(config.model, 3).eval()
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, tensor in classifier.state_dict().items():
-            if tensor.is_floating_point():
-                noise = torch.randn(tensor.shape, generator=generator) * 0.3
-                tensor.copy_(noise.abs() + 0.5 if name.endswith(("running_var", "scale")) else noise)
-    meta = Meta(
-        classes=["a", "b", "c"],
-        train_lengths=Lengths(min=20, median=30, max=40),
-        num_parameters=1,
-        created="2026-01-01T00:00:00+00:00",
-        versions={},
-        inputs={},
-        command=[],
-        training={},
-    )
-    return Model(classifier, config, meta, path)
-
-
 @pytest.fixture(scope="module")
 def model():
     return make_model()
-
-
-def random_records(lengths=LENGTHS, seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.choice(5, size=length, p=[0.24, 0.24, 0.24, 0.24, 0.04]).astype(np.uint8) for length in lengths]
 
 
 def score_by_hand(model, record, long, strands, stride=None):
@@ -258,13 +220,6 @@ def test_stride_that_leaves_gaps_is_refused(model):
 def test_stride_that_goes_nowhere_is_refused(model, stride):
     with pytest.raises((UsageError, ValueError)):
         list(make_scorer(model, stride=stride).score(random_records([100])))
-
-
-@dataclass
-class Named:
-    id: str
-    tokens: np.ndarray
-    problem: str | None = None
 
 
 BAD = np.empty(0, dtype=np.uint8)

@@ -1,0 +1,33 @@
+"""How similar the held-out records are to what a model learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from genomix.data.labelled import LabelledRecords
+from genomix.data.splits.clusters import sketch_all
+from genomix.data.splits.parts import Splits
+
+
+def measure_nearness(records: LabelledRecords, divisions: Sequence[Splits]) -> np.ndarray:
+    """Return the similarity of each held-out record to the most similar training record (Q,), from 0 to 1.
+
+    Held out are the test records, or those of val where there is no test. Of several divisions (folds), one follows the
+    other.
+    """
+    from genomix.data.similarity import Sketches, nearest
+
+    sketches = sketch_all(records)
+
+    def chosen(rows: np.ndarray) -> Sketches:
+        parts = [sketches.hashes[sketches.starts[row] : sketches.starts[row + 1]] for row in rows.tolist()]
+        starts = np.concatenate(([0], np.cumsum(sketches.sizes[rows])))
+        return Sketches(sketches.k, sketches.fraction, np.concatenate(parts), starts)
+
+    found = [
+        nearest(chosen(splits.test if len(splits.test) else splits.val), chosen(splits.train)).similarity
+        for splits in divisions
+    ]
+    return np.concatenate(found)

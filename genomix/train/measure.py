@@ -1,0 +1,147 @@
+"""What a model, and the baselines beside it, say of the records that were held out.
+
+Shapes: H held-out records, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from genomix.checkpoint import Model
+from genomix.config import KmerConfig, make_config
+from genomix.data.labels import LabelledRecords
+from genomix.data.levels import Levels, measure_levels
+from genomix.data.predictions import PredictionRow
+from genomix.data.splits import Splits
+from genomix.metrics import Metrics, compute_metrics
+from genomix.metrics.comparison import Compared, compare_metrics
+from genomix.scoring import AnyScorer, StoredRecord, fit_calibration, make_scorer, stack_probabilities
+from genomix.train.kmer import fit_kmer
+
+KMER, MAJORITY = "kmer", "majority"
+COMPARED = ("f1_macro", "accuracy", "balanced_accuracy", "mcc", "roc_auc", "log_loss")
+"""What a model can be chosen by, and so what it is held against the baselines in."""
+NUM_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Predictions of held-out records, and how good they are.
+
+    Attributes:
+        split: The split they are of: `test`, or `val` where there is no test.
+        held_out: Numbers of the records (H,).
+        predictions: The model's own, a row a record.
+        probabilities: (H, C) by the name of the model: its own first, then the baselines'.
+        results: Metrics by the same names.
+        levels: The model's own metrics by level, from the top down, where labels are hierarchical.
+        compared: The model set against each baseline, record by record; empty where records may have several labels.
+    """
+
+    split: str
+    held_out: np.ndarray
+    predictions: list[PredictionRow]
+    probabilities: Mapping[str, np.ndarray]
+    results: dict[str, Metrics]
+    levels: dict[str, Metrics] = field(default_factory=dict)
+    compared: dict[str, Compared] = field(default_factory=dict)
+
+    @property
+    def own(self) -> Metrics:
+        """The model's own metrics."""
+        return next(iter(self.results.values()))
+
+
+def held_out_split(splits: Splits) -> tuple[str, np.ndarray]:
+    """Return the name and the records of the split that results are of: test, or val where there is none."""
+    return ("test", splits.test) if len(splits.test) else ("val", splits.val)
+
+
+def measure(scorer: AnyScorer, name: str, records: LabelledRecords, splits: Splits, *, baselines: bool) -> Measured:
+    """Score the held-out records with a model, or several, and where asked for the baselines that learn from the same.
+
+    The k-mer baseline is calibrated on the validation records as the model is, if the model is, so that their
+    probabilities compare.
+
+    Args:
+        scorer: The model or the models, and how they are applied.
+        name: Of the model.
+        records: All labelled records.
+        splits: Which of them were learnt from, and which are held out.
+        baselines: Whether to fit and to score the baselines.
+    """
+    split, held_out = held_out_split(splits)
+    predictions = list(_predict(scorer, records, held_out))
+    probabilities = {name: stack_probabilities(predictions)}
+    if baselines:
+        first = scorer.members[0].model
+        if not isinstance(first.config.model, KmerConfig):
+            kmer = _fit_baseline(first, records, splits)
+            probabilities[KMER] = stack_probabilities(_predict(make_scorer(kmer), records, held_out))
+        probabilities[MAJORITY] = np.tile(_shares(records, splits), (len(held_out), 1))
+    levels = scorer.members[0].model.config.data.levels
+    return summarise(split, records, held_out, predictions, probabilities, levels or ())
+
+
+def summarise(
+    split: str,
+    records: LabelledRecords,
+    held_out: np.ndarray,
+    predictions: list[PredictionRow],
+    probabilities: Mapping[str, np.ndarray],
+    levels: Sequence[str] = (),
+) -> Measured:
+    """Measure what is said of held-out records; for the arguments see `Measured`, but `levels` are their names."""
+    targets, classes = records.truth[held_out], records.classes
+    results = {name: compute_metrics(targets, found, classes) for name, found in probabilities.items()}
+    own, *baselines = probabilities
+    by_level = {}
+    if levels:
+        by_level = measure_levels(Levels(tuple(levels), tuple(classes)), targets, probabilities[own])
+    compared = (
+        {}
+        if targets.ndim == 2
+        else {
+            name: compare_metrics(
+                targets,
+                {own: probabilities[own], name: probabilities[name]},
+                classes,
+                COMPARED,
+                baseline=name,
+                num_resamples=NUM_RESAMPLES,
+            ).runs[0]
+            for name in baselines
+        }
+    )
+    return Measured(split, held_out, predictions, probabilities, results, by_level, compared)
+
+
+def _predict(scorer: AnyScorer, records: LabelledRecords, rows: np.ndarray) -> list[PredictionRow]:
+    return list(scorer.predict(StoredRecord(records.store, row) for row in records.indices[rows].tolist()))
+
+
+def _fit_baseline(model: Model, records: LabelledRecords, splits: Splits) -> Model:
+    learnt, seed = splits.train, model.config.training.seed
+    classifier = fit_kmer(
+        KmerConfig(), records.store, records.indices[learnt], records.truth[learnt], len(records.classes), seed
+    )
+    config = make_config(KMER)
+    config.data = model.config.data
+    baseline = replace(model, classifier=classifier, config=config, calibration=None, reference=None)
+    if model.calibration is not None:
+        val = splits.val
+        baseline.calibration = fit_calibration(
+            make_scorer(baseline), records.store, records.indices[val].tolist(), records.truth[val]
+        )
+    return baseline
+
+
+def _shares(records: LabelledRecords, splits: Splits) -> np.ndarray:
+    """Return the share of the training records that each class has (C,)."""
+    learnt = records.truth[splits.train]
+    return (
+        learnt.mean(axis=0) if learnt.ndim == 2 else np.bincount(learnt, minlength=len(records.classes)) / len(learnt)
+    )

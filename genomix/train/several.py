@@ -1,0 +1,184 @@
+"""Several trainings on the same records: k folds, or an ensemble of seeds, each a run directory of its own.
+
+Shapes: H held-out records, C classes.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from genomix import checkpoint
+from genomix.config import Config, model_name, to_yaml
+from genomix.data.checks import HeldOut
+from genomix.data.splits import Splits, write_folds, write_splits
+from genomix.metrics import METRIC_NAMES, Spread, spread_of
+from genomix.metrics.calibration import calibrate
+from genomix.runtime import new_directory, write_text
+from genomix.scoring import fit_calibration, load_scorer
+from genomix.train.division import divide
+from genomix.train.measure import Measured, measure, summarise
+from genomix.train.record import LogFile, check, write_measured
+from genomix.train.run import Trained, Training
+
+LOG = logging.getLogger("genomix")
+POOLED = "folds"
+"""What results are of that were pooled over the folds."""
+
+
+@dataclass(frozen=True)
+class SeveralTrained:
+    """What several trainings left.
+
+    Attributes:
+        measured: What the models say of the held-out records: of a fold, the one that has not seen it; of an ensemble,
+            their mean.
+        spread: Of the model's metrics over the folds, by name; empty for an ensemble.
+        seconds: The whole took.
+    """
+
+    measured: Measured
+    seconds: float
+    spread: dict[str, Spread] = field(default_factory=dict)
+
+
+@dataclass
+class Several:
+    """Trains several models and writes them into one directory, with what they come to together.
+
+    Attributes:
+        training: What one of them is trained by; its path is the directory of all.
+    """
+
+    training: Training
+
+    def run_folds(self, folds: Sequence[Splits]) -> SeveralTrained:
+        """Train a model a fold, and pool what each says of the records that it has not seen.
+
+        Raises:
+            DataError, UsageError, CannotWriteError: As `Training.run`.
+        """
+        began = time.monotonic()
+        path, records, config = self.training.path, self.training.records, self.training.config
+        self._prepare()
+        write_folds(path / checkpoint.SPLITS, records.ids, records.labels, folds)
+        with LogFile(path / checkpoint.LOG):
+            self._check(folds[0])
+            trained = [
+                self._train(f"fold-{number}", f"fold {number} of {len(folds)}", config, splits)
+                for number, splits in enumerate(folds, 1)
+            ]
+            pooled, held_out = self._pool(trained)
+            spread = {name: spread_of([one.measured.own.values[name] for one in trained]) for name in METRIC_NAMES}
+            write_measured(path, pooled, records, held_out, spread)
+            if config.training.calibrate:
+                probabilities = next(iter(pooled.probabilities.values()))
+                targets = records.truth[pooled.held_out]
+                calibration = calibrate(probabilities, targets, temperature=1.0, kind="out-of-fold", chose_epoch=False)
+                checkpoint.save_calibration(path, calibration)
+            self._end(began, f"{len(folds)} folds")
+        return SeveralTrained(pooled, time.monotonic() - began, spread)
+
+    def run_members(self, count: int) -> SeveralTrained:
+        """Train models that differ by their seed alone, on the same splits, and measure their mean.
+
+        Raises:
+            DataError, UsageError, CannotWriteError: As `Training.run`.
+        """
+        began = time.monotonic()
+        path, records, config = self.training.path, self.training.records, self.training.config
+        splits = self.training.splits or divide(records, config)
+        self._prepare()
+        write_splits(path / checkpoint.SPLITS, records.ids, records.labels, splits)
+        with LogFile(path / checkpoint.LOG):
+            self._check(splits)
+            trained = [
+                self._train(f"member-{number}", f"member {number} of {count}", seeded, splits)
+                for number, seeded in enumerate(_with_seeds(config, count), 1)
+            ]
+            scorer = load_scorer(path, device=self.training.device)
+            if config.training.calibrate:
+                val = splits.val
+                checkpoint.save_calibration(
+                    path, fit_calibration(scorer, records.store, records.indices[val].tolist(), records.truth[val])
+                )
+            name = f"{count} x {model_name(config)}"
+            measured = measure(scorer, name, records, splits, baselines=config.training.baselines)
+            write_measured(path, measured, records, trained[0].held_out)
+            self._end(began, f"{count} models")
+        return SeveralTrained(measured, time.monotonic() - began)
+
+    def _prepare(self) -> None:
+        """Make the directory; of what `force` replaces, nothing is left that could be taken for a part of this."""
+        path = new_directory(self.training.path, force=self.training.force)
+        for stale in checkpoint.find_members(path):
+            if (stale / checkpoint.CONFIG).is_file():
+                shutil.rmtree(stale)
+        for name in checkpoint.FILES:
+            (path / name).unlink(missing_ok=True)
+        write_text(path / checkpoint.CONFIG, to_yaml(self.training.config))
+
+    def _check(self, splits: Splits) -> None:
+        if self.training.checks:
+            check(self.training.records, splits, self.training.config, self.training.path)
+
+    def _train(self, name: str, title: str, config: Config, splits: Splits) -> Trained:
+        LOG.info("%s", title)
+        path = self.training.path / name
+        trained = replace(self.training, config=config, path=path, splits=splits, checks=False).run()
+        meta = self.training.path / checkpoint.META
+        if not meta.exists():
+            write_text(meta, trained.model.meta.model_dump_json(indent=2) + "\n")
+        return trained
+
+    def _pool(self, trained: Sequence[Trained]) -> tuple[Measured, HeldOut]:
+        """Put the held-out records of all folds together, in the order of the records."""
+        parts = [one.measured for one in trained]
+        held_out = np.concatenate([part.held_out for part in parts])
+        order = np.argsort(held_out)
+        predictions = [row for part in parts for row in part.predictions]
+        probabilities = {
+            name: np.concatenate([part.probabilities[name] for part in parts])[order] for name in parts[0].probabilities
+        }
+        held_out = held_out[order]
+        levels = self.training.config.data.levels or ()
+        rows = [predictions[row] for row in order]
+        pooled = summarise(POOLED, self.training.records, held_out, rows, probabilities, levels)
+        return pooled, _pool_held_out([one.held_out for one in trained], order)
+
+    def _end(self, began: float, what: str) -> None:
+        LOG.info("%s done in %.0f s; all of it is in %s", what, time.monotonic() - began, self.training.path)
+
+
+def _with_seeds(config: Config, count: int) -> list[Config]:
+    """Return the configuration with the seeds that follow upon its own."""
+    members = [config.model_copy(deep=True) for _ in range(count)]
+    for number, member in enumerate(members):
+        member.training.seed = config.training.seed + number
+    return members
+
+
+def _pool_held_out(parts: Sequence[HeldOut], order: np.ndarray) -> HeldOut:
+    """Put descriptions of held-out records together, in this order of all of them."""
+
+    def texts(name: str) -> list[str]:
+        together = [text for part in parts for text in getattr(part, name)]
+        return [together[row] for row in order]
+
+    def numbers(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])[order]
+
+    return HeldOut(
+        ids=texts("ids"),
+        split=texts("split"),
+        lengths=numbers("lengths"),
+        gc=numbers("gc"),
+        unknown=numbers("unknown"),
+        nearest=texts("nearest"),
+        similarity=numbers("similarity"),
+    )
