@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass
@@ -148,7 +149,17 @@ def load_calibration(directory: Path) -> Calibration | None:
         DataError: If the file is damaged, or was written by a newer version.
     """
     path = directory / CALIBRATION
-    return _read_stated(path, Calibration, "calibration") if path.is_file() else None
+    mend = "restore it, train again, or do without it (--no-calibration)"
+    return _read_stated(path, Calibration, "calibration", mend) if path.is_file() else None
+
+
+def load_meta(directory: Path) -> Meta:
+    """Read the meta data of the model, or of the several models, in a directory.
+
+    Raises:
+        DataError: If the file is damaged, or was written by a newer version.
+    """
+    return _read_stated(directory / META, Meta, "meta data", "restore it or train again")
 
 
 def save_weights(classifier: nn.Module, path: Path) -> None:
@@ -173,15 +184,20 @@ def load_weights(classifier: nn.Module, path: Path) -> None:
         raise DataError(f"{path}: these weights do not fit the {CONFIG} beside them: {error}") from error
 
 
-def load_model(path: str | Path, *, device: str = "cpu") -> Model:
+def load_model(path: str | Path, *, device: str = "cpu", calibrated: bool = True) -> Model:
     """Read a trained model from a run directory, a model's folder, or the weights file inside one.
+
+    Args:
+        path: The model.
+        device: Where to put its network.
+        calibrated: Whether to read its calibration as well.
 
     Raises:
         NoInputError: If it does not exist or holds no weights.
         DataError: If a file in it is damaged, or was written by a newer version.
     """
     folder = _model_folder(Path(path))
-    meta = _read_stated(folder / META, Meta, "meta data")
+    meta = load_meta(folder)
     try:
         config = make_config(path=folder / CONFIG)
     except UsageError as error:
@@ -192,16 +208,33 @@ def load_model(path: str | Path, *, device: str = "cpu") -> Model:
         raise DataError(f"{folder / CONFIG}: {error}") from error
     load_weights(classifier, folder / WEIGHTS)
     reference = read_reference(folder / REFERENCE) if (folder / REFERENCE).is_file() else None
-    return Model(classifier.to(device).eval(), config, meta, folder, load_calibration(folder), reference)
+    calibration = load_calibration(folder) if calibrated else None
+    return Model(classifier.to(device).eval(), config, meta, folder, calibration, reference)
 
 
 def find_members(directory: str | Path) -> list[Path]:
-    """Return the run directories in a directory of several (`fold-1`, `member-1` and so on); none in any other."""
+    """Return the run directories in a directory of several (`fold-1`, `member-1` and so on); none in any other.
+
+    Where its meta data name them (`members`), they are these, in this order, whether they are there or not.
+    """
     directory = Path(directory)
     if not directory.is_dir() or (directory / WEIGHTS).is_file():
         return []
+    if stated := _stated_members(directory / META):
+        return [directory / name for name in stated]
     named = ((MEMBER.fullmatch(path.name), path) for path in directory.iterdir() if path.is_dir())
     return [path for _, path in sorted((int(match[1]), path) for match, path in named if match)]
+
+
+def clear(directory: Path) -> None:
+    """Remove what a run, or several, left in a directory; what is not theirs stays."""
+    for folder in [*directory.glob("*-*"), directory]:
+        if folder == directory or (MEMBER.fullmatch(folder.name) and (folder / CONFIG).is_file()):
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
+            if folder != directory:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
 
 def is_model(path: str | Path) -> bool:
@@ -230,9 +263,21 @@ def library_versions() -> dict[str, str]:
     }
 
 
+def _stated_members(path: Path) -> list[str]:
+    """Return the names of runs that meta data give; none where they give none, or cannot be read."""
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    names = stated.get("members") if isinstance(stated, dict) else None
+    return [name for name in names if MEMBER.fullmatch(str(name))] if isinstance(names, list) else []
+
+
 def _model_folder(path: Path) -> Path:
     if not path.exists():
         raise NoInputError(f"{path}: no such run directory or model")
+    if not path.is_dir() and not is_model(path):
+        raise NoInputError(f"{path}: is no model; name a run directory or a model's folder first, then the sequences")
     folder = path if path.is_dir() else path.parent
     missing = [name for name in (CONFIG, WEIGHTS, META) if not (folder / name).is_file()]
     if missing == [WEIGHTS]:
@@ -246,7 +291,7 @@ def _model_folder(path: Path) -> Path:
     return folder
 
 
-def _read_stated(path: Path, kind: type[Stated], name: str) -> Stated:
+def _read_stated(path: Path, kind: type[Stated], name: str, mend: str) -> Stated:
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
         newest = kind.model_fields["schema_version"].default
@@ -256,4 +301,4 @@ def _read_stated(path: Path, kind: type[Stated], name: str) -> Stated:
     except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, TypeError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path}: damaged {name} ({error}); restore it or train again") from error
+        raise DataError(f"{path}: damaged {name} ({error}); {mend}") from error

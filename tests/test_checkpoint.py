@@ -354,6 +354,30 @@ def test_members_of_a_directory_are_found_in_their_order(tmp_path, saved):
     assert find_members(saved) == []
 
 
+def test_meta_data_that_name_members_say_which_they_are(tmp_path):
+    for name in ("fold-1", "fold-2", "fold-3"):
+        (tmp_path / name).mkdir()
+    (tmp_path / META).write_text('{"members": ["fold-2", "fold-1", "fold-4"]}')
+    assert [path.name for path in find_members(tmp_path)] == ["fold-2", "fold-1", "fold-4"]
+    for text in ("{", "[]", '{"members": 3}', "{}", '{"members": ["../elsewhere"]}'):
+        (tmp_path / META).write_text(text)
+        assert [path.name for path in find_members(tmp_path)] == ["fold-1", "fold-2", "fold-3"]
+
+
+def test_a_file_that_is_no_part_of_a_model(tmp_path):
+    (tmp_path / "good.fa").touch()
+    with pytest.raises(NoInputError, match=r"good\.fa: is no model; name a run directory or a model's folder first"):
+        load_model(tmp_path / "good.fa")
+
+
+def test_a_calibration_that_is_not_asked_for_is_not_read(trusted):
+    save_model(trusted)
+    (trusted.path / CALIBRATION).write_text("{")
+    assert load_model(trusted.path, calibrated=False).calibration is None
+    with pytest.raises(DataError, match=r"damaged calibration .*do without it \(--no-calibration\)"):
+        load_model(trusted.path)
+
+
 def test_what_looks_like_a_model(tmp_path, saved):
     (tmp_path / "several" / "member-1").mkdir(parents=True)
     (tmp_path / "sequences").mkdir()

@@ -42,9 +42,8 @@ def check(
     out: Annotated[str | None, typer.Option("--out", "-o", help="JSON file to write the checks to.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON, not as tables.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of samples, folds and resamples.")] = 0,
-    multi_label: Annotated[
-        bool, typer.Option("--multi-label", help="Labels are a;b: a record has any number of them, - for none.")
-    ] = False,
+    multi_label: options.MultiLabel = None,
+    levels: options.Levels = None,
     labels: options.Labels = None,
     label_regex: options.LabelRegex = None,
     class_files: options.ClassFiles = None,
@@ -60,12 +59,15 @@ def check(
     options.start_log(quiet=quiet)
     if not 0 < similarity <= 1:
         raise UsageError(f"--similarity {similarity:g}: give a value over 0 and at most 1, such as 0.9")
+    if multi_label and levels is not None:
+        raise UsageError("--multi-label --levels: labels are either several a record, or paths; leave one of them out")
     if out is not None:
         check_file(Path(out), force=force)
     set_threads(threads)
 
     from genomix.data.checks import run_checks, write_checks
     from genomix.data.labels import LabelKind, load_labelled
+    from genomix.data.levels import parse_levels
     from genomix.data.splits import take_splits
 
     pairs = options.parse_class_files(class_files)
@@ -77,7 +79,7 @@ def check(
         class_files=pairs,
         on_invalid=on_invalid,
         on_missing=on_missing,
-        kind=LabelKind(is_multi=multi_label),
+        kind=LabelKind(is_multi=bool(multi_label), levels=parse_levels(levels) if levels is not None else ()),
         warn=options.warn,
     )
     if splits is not None:

@@ -28,9 +28,13 @@ def describe_divisions(records: LabelledRecords, divisions: Sequence[Splits], th
         threshold: The similarity that is looked at, of clusters and in what is said of the parts.
     """
     first = divisions[0]
-    how = WORDS[first.kind] + (f" of {threshold:g} or more" if first.kind == "similarity" else "")
+    how = WORDS[first.kind]
+    if first.kind == "similarity":
+        how += f" of {threshold:g}" + " or more" * (threshold < 1)
     if first.groups is not None:
         how += f"; {len(set(first.groups)):,} {UNITS.get(first.kind, 'groups')}"
+    if first.kind != "given" and len(first.unused):
+        how += "; the given test records are held out"
     parts: dict[str, np.ndarray] = dict(zip(SPLIT_NAMES, (first.train, first.val, first.test), strict=True))
     if first.fold:
         parts = {f"fold {one.fold}": one.test for one in divisions}

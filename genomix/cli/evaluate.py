@@ -58,6 +58,7 @@ def evaluate(
         bool,
         typer.Option("--multi-label", help="With --predictions: records may have several labels (a;b), or none (-)."),
     ] = False,
+    levels: options.Levels = None,
     on_invalid: options.OnInvalid = "error",
     on_missing: options.OnMissing = "error",
     device: options.Device = "auto",
@@ -66,15 +67,20 @@ def evaluate(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure a model, or a table of predictions, on labelled records."""
+    from genomix.data.levels import parse_levels
     from genomix.runtime import choose_device, keep_freed_memory, set_threads
 
     options.start_log(quiet=quiet)
-    if out is not None:
-        options.check_directory(out, force=force)
+    pairs = options.parse_class_files(class_files)
     set_threads(threads)
     keep_freed_memory()
 
     from genomix import evaluate as evaluation
+
+    if out is not None:
+        named = [*(inputs or []), predictions, labels, *(file for _, file in pairs)]
+        evaluation.check_replaceable(Path(out), [path for path in named if path not in (None, "-")])
+        options.check_directory(out, force=force)
 
     if predictions is not None:
         tables = [*(inputs or []), *([labels] if labels else [])]
@@ -93,6 +99,7 @@ def evaluate(
             split=split,
             min_confidence=min_confidence,
             multi_label=multi_label,
+            levels=parse_levels(levels) if levels else (),
             warn=options.warn,
         )
         stated = {"predictions": predictions, "labels": tables[0], "split": split}
@@ -102,7 +109,8 @@ def evaluate(
         from genomix.scoring import load_scorer
 
         models, rest = split_models(inputs) if inputs else ([], [])
-        pairs = options.parse_class_files(class_files)
+        if levels is not None:
+            raise UsageError("--levels is for --predictions; a model knows the levels of its labels")
         if not models or not (rest or pairs):
             raise UsageError(
                 "give a model, sequences and labels: genomix evaluate run/ test.fa test.tsv "
@@ -131,8 +139,6 @@ def evaluate(
             kind=LabelKind(known.is_multi_label, known.config.data.levels or ()),
             warn=options.warn,
         )
-        for sentence in records.warnings:
-            options.warn(sentence)
         options.say(describe_probabilities(scorer))
         evaluated = evaluation.evaluate_model(
             scorer, records, split=split, min_confidence=min_confidence, coverage=coverage, warn=options.warn

@@ -88,7 +88,7 @@ def split(
     else:
         divisions = divide_into_folds(records, config.data, config.training.seed, folds)
         text = format_folds(records.ids, records.labels, divisions)
-    for note in dict.fromkeys(note for one in divisions for note in one.notes):
+    for note in (note for one in divisions for note in one.notes):
         options.warn(note)
     for line in describe_divisions(records, divisions, config.data.similarity):
         options.say(line)

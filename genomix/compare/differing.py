@@ -68,9 +68,11 @@ def _mend(runs: Sequence[Run], rows_of: Mapping[str, Mapping[str, int]], chosen:
         if len(shared) == 1 and shared != {frozenset()}:
             return f"compare the records of one split, which all runs have (--labels {rows[0].source} --split {split})"
     splits = own[0].source if own else "run/splits.tsv"
+    num_folds = len({row.fold for row in own if row.fold})
+    folds = f" --folds {num_folds}" if num_folds else ""
     return (
-        f"train with the same splits (genomix train data.fa {splits} -o ...), or predict the same file with all and "
-        "compare that (--labels)"
+        f"train with the same splits (genomix train data.fa {splits}{folds} -o ...), or predict the same file with all "
+        "and compare that (--labels)"
     )
 
 

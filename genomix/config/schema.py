@@ -95,7 +95,7 @@ class DataConfig(Section):
         levels: Names of the levels of hierarchical labels, from the top down; None for plain ones.
         positive: The class that is looked for, where there are two; None where neither is.
         split: What is kept together: as the labels say, nothing, groups, sequences, or clusters of similar records.
-        similarity: From which on records belong to the same cluster.
+        similarity: From which on records belong to the same cluster; 1 for exact copies, and pieces of a record.
         val_fraction, test_fraction: Shares of the records.
         min_per_class: Fewer records of a class are an error.
     """
@@ -104,7 +104,7 @@ class DataConfig(Section):
     levels: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
     positive: str | None = None
     split: Literal["auto", "given", "random", "group", "sequence", "similarity"] = "auto"
-    similarity: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    similarity: Annotated[float, Field(gt=0, le=1)] = 0.9
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
     test_fraction: Fraction = 0.15
     min_per_class: PositiveInt = 3

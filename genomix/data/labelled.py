@@ -13,7 +13,7 @@ import numpy as np
 
 from genomix.data.label_sets import PLAIN, SEPARATOR, LabelKind, LabelSets, find_label_sets, split_labels
 from genomix.data.label_table import LabelRow
-from genomix.data.levels import check_paths
+from genomix.data.levels import check_paths, join_path, split_path
 from genomix.data.store import Store
 from genomix.errors import SHOWN, Problems, UsageError
 
@@ -139,6 +139,7 @@ def join_labels(
     labels = [row.label for row in chosen]
     if kind.levels:
         check_paths(labels, [f'{row.place}: record "{row.id}"' for row in chosen], kind.levels)
+        labels = [join_path(split_path(label)) for label in labels]
     each = [split_labels(label) for label in labels] if kind.is_multi else [(label,) for label in labels]
     classes = sorted({name for names in each for name in names}, key=natural_key)
     _check_classes([name for names in each for name in names], classes, min_per_class, min_classes, len(labels))

@@ -39,6 +39,11 @@ def split_path(label: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in label.split(SEPARATOR))
 
 
+def join_path(names: Sequence[str]) -> str:
+    """Return names from the top down as a label is written, without blanks between them."""
+    return SEPARATOR.join(names)
+
+
 def parse_levels(text: str) -> tuple[str, ...]:
     """Return the names of levels written as `kingdom,phylum,class`.
 
@@ -91,7 +96,7 @@ class Levels:
     def _paths(self) -> list[list[str]]:
         """For each level (L), the path down to it of each class (C)."""
         split = [split_path(label) for label in self.classes]
-        return [[SEPARATOR.join(names[: depth + 1]) for names in split] for depth in range(len(self.names))]
+        return [[join_path(names[: depth + 1]) for names in split] for depth in range(len(self.names))]
 
     def nodes(self, depth: int) -> list[str]:
         """Return the paths of a level's T nodes, in the order of their first classes; depth 0 is the top level."""

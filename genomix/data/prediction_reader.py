@@ -14,7 +14,7 @@ import numpy as np
 
 from genomix.data.label_sets import join_names, split_labels
 from genomix.data.levels import SEPARATOR as LEVEL_SEPARATOR
-from genomix.data.predictions import ABSTAINED, LABEL_SEPARATOR, LABEL_SET, PROBABILITY_PREFIX, SKIPPED, TRUNCATED
+from genomix.data.predictions import ABSTAINED, LABEL_SET, PROBABILITY_PREFIX, SKIPPED, TRUNCATED, label_separator
 from genomix.errors import DataError, NoInputError, Problems
 from genomix.metrics.multilabel import THRESHOLD
 
@@ -246,15 +246,16 @@ def _label(cell: str, row: np.ndarray, classes: list[str]) -> str:
 
 def _label_set(cell: str, classes: list[str]) -> tuple[str, ...]:
     """Return the classes of a cell; as a class may hold the separator, each is read as far as there is such a class."""
-    pieces = cell.split(LABEL_SEPARATOR) if cell else []
+    separator = label_separator(classes)
+    pieces = cell.split(separator) if cell else []
     found: list[str] = []
     while pieces:
-        ends = (end for end in range(len(pieces), 0, -1) if LABEL_SEPARATOR.join(pieces[:end]) in classes)
+        ends = (end for end in range(len(pieces), 0, -1) if separator.join(pieces[:end]) in classes)
         end = next(ends, 0)
         if not end:
             raise ValueError(
                 f"the {LABEL_SET} {cell!r} has a label without a column {PROBABILITY_PREFIX}<label>; mend it"
             )
-        found.append(LABEL_SEPARATOR.join(pieces[:end]))
+        found.append(separator.join(pieces[:end]))
         pieces = pieces[end:]
     return tuple(found)

@@ -2,8 +2,8 @@
 
 Columns: `id`, `length` (bp), `label`, `confidence` (the probability of the label), `probability_<class>` for each of
 the classes, where several models predict `deviation_<class>`, where sets were asked for `label_set` (its classes joined
-by `;`), `status` (one or more of `STATUSES`, joined by `;`), `note`. A skipped record has no label, confidence or
-probabilities; one with the status `abstained` has no label.
+by `;`, or by `|` where the name of any class holds a `;`), `status` (one or more of `STATUSES`, joined by `;`), `note`.
+A skipped record has no label, confidence or probabilities; one with the status `abstained` has no label.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PROBABILITY_PREFIX = "probability_"
 DEVIATION_PREFIX = "deviation_"
-LABEL_SET, LABEL_SEPARATOR = "label_set", ";"
+LABEL_SET = "label_set"
 SKIPPED, ABSTAINED, TRUNCATED, UNLIKE_TRAINING = "skipped", "abstained", "truncated", "unlike_training"
 STATUSES = ("ok", "cut", "n_rich", "too_short", UNLIKE_TRAINING, TRUNCATED, ABSTAINED, SKIPPED)
 DELIMITERS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
@@ -59,6 +59,11 @@ class PredictionRow(NamedTuple):
     label: str | None = None
     label_set: tuple[str, ...] | None = None
     confidence: float | None = None
+
+
+def label_separator(classes: Sequence[str]) -> str:
+    """Return what stands between the classes of a set of labels; names of hierarchical classes hold semicolons."""
+    return "|" if any(";" in name for name in classes) else ";"
 
 
 def check_output(path: str | Path, *, force: bool = False) -> None:
@@ -169,7 +174,7 @@ class PredictionWriter:
             if self._deviations:
                 cells += self._numbers(row.id, row.deviations, "deviations")
             if self._label_sets:
-                cells.append(LABEL_SEPARATOR.join(row.label_set or ()))
+                cells.append(label_separator(self._classes).join(row.label_set or ()))
         return [*cells, ";".join(row.statuses), " ".join(row.note.split())]
 
     def _numbers(self, record_id: str, values: Any, name: str) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,18 +11,16 @@ import numpy as np
 
 from genomix import checkpoint
 from genomix.data.labels import LabelledRecords, read_labels
-from genomix.data.levels import measure_levels
+from genomix.data.levels import Levels, check_paths, measure_levels
 from genomix.data.prediction_reader import read_predictions
-from genomix.data.predictions import ABSTAINED, TRUNCATED, PredictionRow, PredictionWriter
+from genomix.data.predictions import ABSTAINED, TRUNCATED, PredictionRow
 from genomix.data.seen import NEAR_DUPLICATE, find_near_duplicates
-from genomix.data.splits import Splits, read_splits, write_splits
-from genomix.data.splits.parts import no_rows
-from genomix.errors import DataError, Problems
-from genomix.evaluate.truth import as_deep, canonical, choose, to_targets, unique_labels
+from genomix.data.splits import read_splits
+from genomix.errors import DataError, Problems, UsageError
+from genomix.evaluate.truth import as_deep, canonical, choose, spell, to_targets, unique_labels
 from genomix.metrics import Metrics, compute_metrics
 from genomix.metrics.answered import Answered, measure_answered
 from genomix.metrics.conformal import Coverage, measure_coverage
-from genomix.runtime import new_directory, write_text
 from genomix.scoring import AnyScorer, StoredRecord, check_min_confidence, make_answers, stack_probabilities
 
 
@@ -87,6 +84,8 @@ def evaluate_model(
     labels = [records.labels[i] for i in chosen]
     named = [f'{records.store.place(int(records.indices[i]))}: record "{ids[n]}"' for n, i in enumerate(chosen)]
     model = scorer.members[0].model
+    if not model.is_multi_label:
+        labels = spell(labels, classes)
     targets = to_targets(named, labels, classes, "this model", multi_label=model.is_multi_label)
     used = set[str]().union(*(_used_in_training(member.model.path) for member in scorer.members)) & set(ids)
     if used:
@@ -116,6 +115,7 @@ def evaluate_predictions(
     split: str | None = None,
     min_confidence: float | None = None,
     multi_label: bool = False,
+    levels: Sequence[str] = (),
     warn: Callable[[str], None] = lambda _: None,
 ) -> Evaluated:
     """Measure a table of predictions against labels, without a model; and its sets of labels, if it has any.
@@ -126,14 +126,21 @@ def evaluate_predictions(
         split: Evaluate only the records of this split of the label table.
         min_confidence: Probability below which a label of the table does not count as an answer.
         multi_label: Labels are `a;b`: records may have several, or none.
+        levels: Labels are paths `a;b`: the names of their levels, from the top down, each of which is measured.
         warn: Called with what is worth knowing, such as predictions that are left out.
 
     Raises:
-        DataError: If a record with a label has no prediction, or labels and classes differ.
-        UsageError: If a split is asked for that the labels do not have, or the probability is none.
+        DataError: If a record with a label has no prediction, or labels and classes differ, or a class names another
+            number of levels.
+        UsageError: If a split is asked for that the labels do not have, or the probability is none, or labels are to
+            be both several and paths.
     """
     check_min_confidence(min_confidence)
+    if levels and multi_label:
+        raise UsageError("--multi-label and --levels: labels are either several a record, or paths; leave one out")
     table = read_predictions(table_path, multi_label=multi_label)
+    if levels:
+        check_paths(table.classes, [f"{table_path}:1"] * len(table.classes), levels)
     labels = unique_labels(read_labels(labels_path, warn), split, labels_path)
     row_of = {record_id: row for row, record_id in enumerate(table.ids)}
     problems = Problems()
@@ -153,11 +160,12 @@ def evaluate_predictions(
         raise DataError(f"{table_path}: no prediction left to evaluate")
     named = [f'{labels_path}: record "{record_id}"' for record_id in ids]
     right = [labels[record_id] for record_id in ids]
-    if multi_label:
-        right = [canonical(label, table.classes) for label in right]
+    right = [canonical(label, table.classes) for label in right] if multi_label else spell(right, table.classes)
     targets = to_targets(named, right, table.classes, table_path, multi_label=multi_label)
     rows = np.array([row_of[record_id] for record_id in ids])
-    metrics = compute_metrics(targets, table.probabilities[rows], table.classes)
+    probabilities = table.probabilities[rows]
+    metrics = compute_metrics(targets, probabilities, table.classes)
+    tree = Levels(tuple(levels), tuple(table.classes))
     answered = coverage = None
     if min_confidence is not None or any({ABSTAINED, TRUNCATED} & set(table.statuses[row]) for row in rows):
         is_sure = table.confidence >= (min_confidence or 0)
@@ -168,34 +176,7 @@ def evaluate_predictions(
         answered = measure_answered(given, right, min_confidence)
     if table.label_sets is not None:
         coverage = measure_coverage([table.label_sets[row] for row in rows], right, None)
-    return Evaluated(metrics, [], [], answered, coverage)
-
-
-def write_evaluation(directory: Path, evaluated: Evaluated, stated: dict[str, Any], *, force: bool) -> None:
-    """Write `metrics.json` (with what is stated beside what was found) into a new directory; of a model also
-    `predictions.tsv` and, with the right labels, `splits.tsv`.
-
-    Raises:
-        CannotWriteError: If the directory holds something already (without `force`), or cannot be written.
-    """
-    new_directory(directory, force=force)
-    content = stated | evaluated.to_dict()
-    rows = evaluated.rows
-    if rows:
-        with PredictionWriter(
-            directory / checkpoint.PREDICTIONS,
-            evaluated.metrics.classes,
-            force=force,
-            deviations=any(row.deviations is not None for row in rows),
-            label_sets=any(row.label_set is not None for row in rows),
-        ) as writer:
-            writer.write(rows)
-        test = Splits(no_rows(), no_rows(), np.arange(len(rows)))
-        write_splits(directory / checkpoint.SPLITS, [row.id for row in rows], evaluated.labels, test)
-    else:
-        for name in (checkpoint.PREDICTIONS, checkpoint.SPLITS):
-            (directory / name).unlink(missing_ok=True)
-    write_text(directory / checkpoint.METRICS, json.dumps(content, indent=2) + "\n")
+    return Evaluated(metrics, [], [], answered, coverage, measure_levels(tree, targets, probabilities))
 
 
 def _answer(row: PredictionRow, classes: Sequence[str], label: str) -> str | None:

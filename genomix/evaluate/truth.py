@@ -8,8 +8,8 @@ import numpy as np
 
 from genomix.data.label_sets import join_names, split_labels
 from genomix.data.labels import LabelledRecords, LabelRow
-from genomix.data.levels import SEPARATOR
-from genomix.errors import Problems, UsageError
+from genomix.data.levels import SEPARATOR, split_path
+from genomix.errors import SHOWN, DataError, Problems, UsageError
 
 
 def choose(records: LabelledRecords, split: str | None) -> np.ndarray:
@@ -21,7 +21,10 @@ def choose(records: LabelledRecords, split: str | None) -> np.ndarray:
     if split is None:
         return np.arange(len(records.labels))
     if records.splits is None:
-        raise UsageError(f"--split {split}: the labels have no split column")
+        raise UsageError(
+            f"--split {split}: the labels have no split column; a run's splits.tsv is a table of labels with splits "
+            f"(genomix evaluate run/ data.fa run/splits.tsv --split {split})"
+        )
     chosen = np.flatnonzero(np.array(records.splits) == split)
     if not len(chosen):
         raise UsageError(
@@ -40,7 +43,10 @@ def unique_labels(rows: Sequence[LabelRow], split: str | None, path: str) -> dic
     labels: dict[str, str] = {}
     problems = Problems()
     if split is not None and not any(row.split for row in rows):
-        raise UsageError(f"--split {split}: {path} has no split column")
+        raise UsageError(
+            f"--split {split}: {path} has no split column; a run's splits.tsv is a table of labels with splits "
+            f"(genomix evaluate --predictions pred.tsv run/splits.tsv --split {split})"
+        )
     for row in rows:
         if split is not None and row.split != split:
             continue
@@ -71,12 +77,19 @@ def to_targets(
     """
     index = {name: i for i, name in enumerate(classes)}
     each = [split_labels(label) if multi_label else (label,) for label in labels]
+    known = ", ".join(classes[:SHOWN]) + ", ..." * (len(classes) > SHOWN)
+    found = list(dict.fromkeys(label for own in each for label in own))
+    if len(each) > 1 and found and not index.keys() & found:
+        names = ", ".join(map(repr, found[:SHOWN])) + ", ..." * (len(found) > SHOWN)
+        raise DataError(
+            f"{named[0]} and all others: no label ({names}) is a class of {known_by} (it knows {known}); give labels "
+            "of these classes"
+        )
     problems = Problems()
     for record, own in zip(named, each, strict=True):
         for label in own:
             if label not in index:
-                names = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
-                problems.add(f"{record}: label {label!r} is not a class of {known_by} (it knows {names})")
+                problems.add(f"{record}: label {label!r} is not a class of {known_by} (it knows {known})")
     problems.raise_if_any()
     if not multi_label:
         return np.array([index[label] for (label,) in each])
@@ -84,6 +97,12 @@ def to_targets(
     for row, own in zip(targets, each, strict=True):
         row[[index[label] for label in own]] = True
     return targets
+
+
+def spell(labels: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Return labels as the classes are spelt: blanks around the names of a path make no difference."""
+    spelt = {SEPARATOR.join(split_path(name)): name for name in classes} | {name: name for name in classes}
+    return [spelt.get(label) or spelt.get(SEPARATOR.join(split_path(label)), label) for label in labels]
 
 
 def canonical(cell: str, classes: Sequence[str]) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 BOUNDS = 0.02, 50.0
 """Temperatures that are looked at; beyond them probabilities are as good as certain, or as good as equal."""
 FEW_RECORDS = 100
+NEAREST = 1e-12
+"""To 0 and 1, where the probabilities of a label and of its absence are set against each other."""
 SMALLEST = np.finfo(np.float64).tiny
 SCHEMA_VERSION = 1
 
@@ -70,6 +72,8 @@ class Calibration(BaseModel):
     def describe(self) -> str:
         """Return in a line what was found."""
         caution = f" ({self.notes[0]})" if self.notes else ""
+        if self.temperature == 1:
+            return f"calibrated: no temperature fits {self.num_records} {self.kind} records better than 1{caution}"
         return (
             f"calibrated by a temperature of {self.temperature:.3g}, from {self.num_records} {self.kind} records: "
             f"log loss {self.log_loss.before:.3f}, then {self.log_loss.after:.3f}; "
@@ -100,7 +104,8 @@ def fit_temperature(log_probabilities: ArrayLike, targets: ArrayLike) -> float:
     The targets are smoothed as those of Platt (1999), so that records which are all right give a modest temperature
     instead of none: the true class gets (R + 1) / (R + 2). R counts all records, where Platt counts those of a class,
     as there is one temperature for all classes. What is left is shared among the other classes as the model shares it,
-    so that a class it excludes altogether has no say. The loss is convex in 1 / T.
+    so that a class it excludes altogether has no say. The loss is convex in 1 / T. Where the temperature found fits the
+    records themselves no better than 1 does, as with few of them or where all are right, it is 1.
 
     Args:
         log_probabilities: (R, C), up to a constant in each row.
@@ -110,7 +115,7 @@ def fit_temperature(log_probabilities: ArrayLike, targets: ArrayLike) -> float:
         ValueError: If there are no records, the shapes do not fit, or values are not finite.
     """
     from scipy.optimize import minimize_scalar
-    from scipy.special import logsumexp, softmax
+    from scipy.special import log_softmax, logsumexp, softmax
 
     logs, classes = np.asarray(log_probabilities, dtype=np.float64), np.asarray(targets)
     if logs.ndim != 2 or logs.shape[1] < 2 or not len(logs) or classes.shape != logs.shape[:1]:
@@ -118,7 +123,7 @@ def fit_temperature(log_probabilities: ArrayLike, targets: ArrayLike) -> float:
     if not np.isfinite(logs).all():
         raise ValueError("the logarithms of the probabilities must be finite")
     rows = np.arange(len(logs))
-    certainty = _most_certain(len(logs))
+    certainty = (len(logs) + 1) / (len(logs) + 2)
     others = logs.copy()
     others[rows, classes] = -np.inf
     wanted = (1 - certainty) * softmax(others, axis=1)
@@ -130,7 +135,11 @@ def fit_temperature(log_probabilities: ArrayLike, targets: ArrayLike) -> float:
         return float((logsumexp(inverse * logs, axis=1) - inverse * agreement).mean())
 
     found = minimize_scalar(loss, bounds=np.log(BOUNDS), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x))
+    temperature = float(np.exp(found.x))
+    fits_better = (
+        log_softmax(logs / temperature, axis=1)[rows, classes].sum() > log_softmax(logs, axis=1)[rows, classes].sum()
+    )
+    return temperature if fits_better else 1.0
 
 
 def soften(probabilities: ArrayLike, temperature: float) -> np.ndarray:
@@ -173,13 +182,15 @@ def calibrate(
 
     num_records = len(records.targets)
     notes = []
-    if records.is_right.all():
-        notes.append(
-            f"all {num_records} records are right, which is evidence for a probability of "
-            f"{_most_certain(len(decisions.targets)):.3f} and no more"
-        )
+    if temperature == 1 and records.is_right.all():
+        notes.append(f"all {num_records} records are right, from which no temperature can be told")
     if num_records < FEW_RECORDS:
         notes.append(f"rests on {num_records} records only, where {FEW_RECORDS} or more are needed for a firm value")
+    if kind == "out-of-fold":
+        notes.append(
+            "the scores are those of single models, each on records it has not seen, and sets are made of the mean of "
+            "all: usually larger than they need to be, but without a guarantee"
+        )
     if chose_epoch:
         notes.append("the same records chose the epoch, so that it may be a little too sure of itself")
     return Calibration(
@@ -219,11 +230,6 @@ def reliability(targets: ArrayLike, probabilities: ArrayLike, num_bins: int = NU
     return Reliability(np.linspace(0, 1, num_bins + 1), means(confidence), means(is_right), counts)
 
 
-def _most_certain(num_records: int) -> float:
-    """Return how likely it is that the next record is right when so many were (Laplace's rule of succession)."""
-    return (num_records + 1) / (num_records + 2)
-
-
 class _Decisions(NamedTuple):
     """What one temperature is fitted on: probabilities (D, C) and targets (D,)."""
 
@@ -235,7 +241,7 @@ def _decisions(records: Records) -> _Decisions:
     """Return the records; or each label of each record as a choice between two classes, where it may have several."""
     if records.targets.ndim == 1:
         return _Decisions(records.probabilities, records.targets)
-    flat = records.probabilities.ravel()
+    flat = records.probabilities.ravel().clip(NEAREST, 1 - NEAREST)  # 1 - p has no digits left beyond
     return _Decisions(np.stack([1 - flat, flat], axis=1), records.targets.ravel().astype(np.int64))
 
 

@@ -55,7 +55,7 @@ def intervals_of(
             intervals[name] = score_interval(
                 value,
                 drawn,
-                macro if name in MACRO else plain,
+                plain,
                 confidence_level,
                 least=LEAST.get(name, 0.0),
                 most_times=2 * num_classes,
@@ -75,7 +75,7 @@ def evidence_of(class_sizes: np.ndarray) -> Evidence:
         return Evidence(1, 1)
     variances = 1 / sizes
     freedom = variances.sum() ** 2 / (variances**2 / np.maximum(sizes - 1, 1)).sum()
-    return Evidence(len(sizes) ** 2 / variances.sum(), freedom)
+    return Evidence(float(len(sizes) ** 2 / variances.sum()), float(freedom))
 
 
 def hidden_variance(class_sizes: np.ndarray, right: np.ndarray) -> float:

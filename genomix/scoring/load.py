@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from genomix.checkpoint import CALIBRATION, Model, find_members, load_calibration, load_model
-from genomix.errors import DataError, UsageError
+from genomix.checkpoint import CALIBRATION, META, Model, find_members, load_calibration, load_meta, load_model
+from genomix.errors import DataError, NoInputError, UsageError
 from genomix.scoring.ensemble import AnyScorer, Ensemble
 from genomix.scoring.scorer import DEFAULT_BATCH_BASES, Scorer
 
@@ -31,17 +31,17 @@ def load_scorer(
         strands: See `Scorer`.
         stride: See `Scorer`.
         batch_bases: See `Scorer`.
-        calibrated: See `Scorer`.
+        calibrated: See `Scorer`; without it the calibration is not even read.
 
     Raises:
-        NoInputError, DataError: If a model is missing or damaged.
+        NoInputError, DataError: If a model, or one of several that belong together, is missing or damaged.
         UsageError: If model and options do not go together, or the models have different classes.
     """
     named = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
-    folders = [folder for path in named for folder in find_members(path) or [path]]
+    folders = [folder for path in named for folder in _members(path) or [path]]
     scorers = [
         make_scorer(
-            load_model(folder, device=device),
+            load_model(folder, device=device, calibrated=calibrated),
             device=device,
             long=long,
             strands=strands,
@@ -59,7 +59,8 @@ def load_scorer(
     calibration = load_calibration(named[0]) if len(named) == 1 and calibrated else None
     if calibration is not None and calibration.temperature != 1:
         raise DataError(
-            f"{named[0] / CALIBRATION}: is that of a single model, not of several; restore it or train again"
+            f"{named[0] / CALIBRATION}: is that of a single model, not of several; restore it, train again, or do "
+            "without it (--no-calibration)"
         )
     return Ensemble(scorers, calibration)
 
@@ -85,6 +86,24 @@ def make_scorer(
         device=device,
         calibrated=calibrated,
     )
+
+
+def _members(path: Path) -> list[Path]:
+    """Return the runs in a directory of several; none in any other.
+
+    Raises:
+        NoInputError: If one is missing that its meta data name: the calibration is that of all.
+        DataError: If its meta data are damaged.
+    """
+    members = find_members(path)
+    if members and (path / META).is_file():
+        load_meta(path)
+    missing = [str(member) for member in members if not member.is_dir()]
+    if missing:
+        are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
+        otherwise = ", or name the runs singly" * (len(missing) < len(members))
+        raise NoInputError(f"{', '.join(missing)} {are} missing of {len(members)}; copy {them} again{otherwise}")
+    return members
 
 
 def _first_stated(*values: int | None) -> int:

@@ -25,6 +25,9 @@ KMER, MAJORITY = "kmer", "majority"
 COMPARED = ("f1_macro", "accuracy", "balanced_accuracy", "mcc", "roc_auc", "log_loss")
 """What a model can be chosen by, and so what it is held against the baselines in."""
 NUM_RESAMPLES = 1000
+FITTED_ON_THESE = (
+    "the probabilities were calibrated on these same records, so that log_loss, brier and ece are a little too good"
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,10 @@ def measure(scorer: AnyScorer, name: str, records: LabelledRecords, splits: Spli
             probabilities[KMER] = stack_probabilities(_predict(make_scorer(kmer), records, held_out))
         probabilities[MAJORITY] = np.tile(_shares(records, splits), (len(held_out), 1))
     levels = scorer.members[0].model.config.data.levels
-    return summarise(split, records, held_out, predictions, probabilities, levels or ())
+    measured = summarise(split, records, held_out, predictions, probabilities, levels or ())
+    if split == "val" and any(member.calibration is not None for member in scorer.members):
+        measured.own.notes.append(FITTED_ON_THESE)
+    return measured
 
 
 def summarise(

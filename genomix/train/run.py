@@ -98,12 +98,9 @@ class Training:
         """
         began = time.monotonic()
         splits = self.splits or divide(self.records, self.config)
-        lengths = self.records.lengths[splits.train]
-        val_bases = int(self.records.lengths[splits.val].sum())
-        config, said = resolve(self.config, lengths, val_bases, len(self.records.classes), self.device)
+        config, said = self.resolve(splits)
         new_directory(self.path, force=self.force)
-        for name in checkpoint.FILES:
-            (self.path / name).unlink(missing_ok=True)
+        checkpoint.clear(self.path)
         write_splits(self.path / checkpoint.SPLITS, self.records.ids, self.records.labels, splits)
         with LogFile(self.path / checkpoint.LOG), telling_out_of_memory(self.device):
             seed_everything(self.config.training.seed, deterministic=self.config.training.deterministic)
@@ -120,6 +117,16 @@ class Training:
             seconds = time.monotonic() - began
             LOG.info("done in %.0f s; the model is in %s", seconds, self.path)
         return Trained(model, measured, held_out, seconds)
+
+    def resolve(self, splits: Splits) -> tuple[Config, list[str]]:
+        """Decide what the configuration leaves open, and say a sentence for each value.
+
+        Raises:
+            UsageError: If the configuration does not fit the data or the machine.
+        """
+        lengths = self.records.lengths[splits.train]
+        val_bases = int(self.records.lengths[splits.val].sum())
+        return resolve(self.config, lengths, val_bases, len(self.records.classes), self.device)
 
     def _say_start(self, splits: Splits, said: list[str]) -> None:
         records = self.records

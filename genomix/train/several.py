@@ -6,7 +6,6 @@ Shapes: H held-out records, C classes.
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,15 +13,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from genomix import checkpoint
-from genomix.config import Config, model_name, to_yaml
+from genomix.config import Config, KmerConfig, model_name, to_yaml
 from genomix.data.checks import HeldOut
 from genomix.data.splits import Splits, write_folds, write_splits
+from genomix.errors import UsageError
 from genomix.metrics import METRIC_NAMES, Spread, spread_of
 from genomix.metrics.calibration import calibrate
 from genomix.runtime import new_directory, write_text
 from genomix.scoring import fit_calibration, load_scorer
 from genomix.train.division import divide
-from genomix.train.measure import Measured, measure, summarise
+from genomix.train.measure import MAJORITY, Measured, measure, summarise
 from genomix.train.record import LogFile, check, write_measured
 from genomix.train.run import Trained, Training
 
@@ -56,6 +56,7 @@ class Several:
     """
 
     training: Training
+    _members: list[str] = field(default_factory=list, init=False)
 
     def run_folds(self, folds: Sequence[Splits]) -> SeveralTrained:
         """Train a model a fold, and pool what each says of the records that it has not seen.
@@ -65,7 +66,7 @@ class Several:
         """
         began = time.monotonic()
         path, records, config = self.training.path, self.training.records, self.training.config
-        self._prepare()
+        self._prepare(folds[0])
         write_folds(path / checkpoint.SPLITS, records.ids, records.labels, folds)
         with LogFile(path / checkpoint.LOG):
             self._check(folds[0])
@@ -93,7 +94,9 @@ class Several:
         began = time.monotonic()
         path, records, config = self.training.path, self.training.records, self.training.config
         splits = self.training.splits or divide(records, config)
-        self._prepare()
+        if isinstance(config.model, KmerConfig):
+            raise UsageError("--ensemble: k-mer models do not depend on the seed; train one, or use --folds")
+        self._prepare(splits)
         write_splits(path / checkpoint.SPLITS, records.ids, records.labels, splits)
         with LogFile(path / checkpoint.LOG):
             self._check(splits)
@@ -101,7 +104,7 @@ class Several:
                 self._train(f"member-{number}", f"member {number} of {count}", seeded, splits)
                 for number, seeded in enumerate(_with_seeds(config, count), 1)
             ]
-            scorer = load_scorer(path, device=self.training.device)
+            scorer = load_scorer([one.model.path for one in trained], device=self.training.device)
             if config.training.calibrate:
                 val = splits.val
                 checkpoint.save_calibration(
@@ -113,14 +116,14 @@ class Several:
             self._end(began, f"{count} models")
         return SeveralTrained(measured, time.monotonic() - began)
 
-    def _prepare(self) -> None:
-        """Make the directory; of what `force` replaces, nothing is left that could be taken for a part of this."""
+    def _prepare(self, splits: Splits) -> None:
+        """Make the directory; of what `force` replaces, nothing is left that could be taken for a part of this.
+
+        What cannot be trained is found out before.
+        """
+        self.training.resolve(splits)
         path = new_directory(self.training.path, force=self.training.force)
-        for stale in checkpoint.find_members(path):
-            if (stale / checkpoint.CONFIG).is_file():
-                shutil.rmtree(stale)
-        for name in checkpoint.FILES:
-            (path / name).unlink(missing_ok=True)
+        checkpoint.clear(path)
         write_text(path / checkpoint.CONFIG, to_yaml(self.training.config))
 
     def _check(self, splits: Splits) -> None:
@@ -130,10 +133,12 @@ class Several:
     def _train(self, name: str, title: str, config: Config, splits: Splits) -> Trained:
         LOG.info("%s", title)
         path = self.training.path / name
+        config = config.model_copy(deep=True)
+        config.data.split = "given"  # the seed of a member would make another division, and a fold is none of its own
         trained = replace(self.training, config=config, path=path, splits=splits, checks=False).run()
-        meta = self.training.path / checkpoint.META
-        if not meta.exists():
-            write_text(meta, trained.model.meta.model_dump_json(indent=2) + "\n")
+        self._members.append(name)
+        meta = trained.model.meta.model_copy(update={"members": self._members})
+        write_text(self.training.path / checkpoint.META, meta.model_dump_json(indent=2) + "\n")
         return trained
 
     def _pool(self, trained: Sequence[Trained]) -> tuple[Measured, HeldOut]:
@@ -146,10 +151,23 @@ class Several:
             name: np.concatenate([part.probabilities[name] for part in parts])[order] for name in parts[0].probabilities
         }
         held_out = held_out[order]
+        if MAJORITY in probabilities:
+            probabilities[MAJORITY] = self._overall_shares(held_out)
         levels = self.training.config.data.levels or ()
         rows = [predictions[row] for row in order]
         pooled = summarise(POOLED, self.training.records, held_out, rows, probabilities, levels)
         return pooled, _pool_held_out([one.held_out for one in trained], order)
+
+    def _overall_shares(self, held_out: np.ndarray) -> np.ndarray:
+        """Return the shares of the classes in all folds, for each record (H, C).
+
+        The shares outside of each fold are the less of a class the more of it the fold has, so that pooled they would
+        rank records worse than chance.
+        """
+        truth = self.training.records.truth[held_out]
+        num_classes = len(self.training.records.classes)
+        shares = truth.mean(axis=0) if truth.ndim == 2 else np.bincount(truth, minlength=num_classes) / len(truth)
+        return np.tile(shares, (len(held_out), 1))
 
     def _end(self, began: float, what: str) -> None:
         LOG.info("%s done in %.0f s; all of it is in %s", what, time.monotonic() - began, self.training.path)

@@ -1,6 +1,7 @@
 """Evaluating from the command line: a model or a table of predictions, against labels."""
 
 import json
+import shutil
 
 import pytest
 from tiny import rows_of, to_fasta, to_table
@@ -117,3 +118,78 @@ def test_results_are_written_where_asked(genomix, evaluate, run, held_out, tmp_p
     assert rows_of((out / "predictions.tsv").read_text()) == rows_of((run / "predictions.tsv").read_text())
     assert genomix("evaluate", run, *held_out, "-o", out, *ONE_THREAD).code == 73
     assert genomix("evaluate", run, *held_out, "-o", out, *ONE_THREAD, "--force").code == 0
+    assert evaluate("--predictions", run / "predictions.tsv", held_out[1], "-o", out, "--force")
+    assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "report.html"]
+
+
+def refused(genomix, *arguments):
+    done = genomix("evaluate", *arguments)
+    assert (done.code, done.stdout) == (73, ""), done.stderr
+    return done.stderr
+
+
+class TestNothingIsDestroyed:
+    def test_a_model_is_no_place_for_results(self, genomix, kmer_run, held_out, tmp_path):
+        runs = tmp_path / "runs"
+        shutil.copytree(kmer_run, runs / "fold-1")
+        for out in (runs, runs / "fold-1"):
+            before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+            said = refused(genomix, runs / "fold-1", *held_out, "-o", out, "--force", *ONE_THREAD)
+            assert f"{out}: holds a model" in said
+            assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    def test_what_is_read_stays(self, genomix, run, held_out, tmp_path):
+        own = tmp_path / "own"
+        own.mkdir()
+        shutil.copy(run / "predictions.tsv", own)
+        said = refused(genomix, "-p", own / "predictions.tsv", held_out[1], "-o", own, "--force")
+        assert f"{own}: holds {own / 'predictions.tsv'}, which is read" in said
+        shutil.copy(held_out[1], own / "labels.tsv")
+        for arguments in (
+            ("-p", run / "predictions.tsv", own / "labels.tsv"),
+            ("-p", run / "predictions.tsv", "--labels", own / "labels.tsv"),
+            (run, own, held_out[1]),
+            (run, "--class", f"phage={own / 'labels.tsv'}"),
+        ):
+            assert "which is read" in refused(genomix, *arguments, "-o", own, "--force")
+        assert (own / "predictions.tsv").read_bytes() == (run / "predictions.tsv").read_bytes()
+
+    @pytest.mark.parametrize("metrics", [None, "{", "[]", '{"split": "test"}'])
+    def test_files_of_others_stay(self, genomix, run, held_out, tmp_path, metrics):
+        (tmp_path / "splits.tsv").write_text("mine")
+        if metrics is not None:
+            (tmp_path / "metrics.json").write_text(metrics)
+        said = refused(genomix, "-p", run / "predictions.tsv", held_out[1], "-o", tmp_path, "--force")
+        assert "splits.tsv, not written by genomix evaluate" in said
+        assert (tmp_path / "splits.tsv").read_text() == "mine"
+
+    def test_an_evaluation_of_a_table_is_no_source_of_its_own_next(self, genomix, evaluate, run, held_out, tmp_path):
+        out = tmp_path / "out"
+        evaluate(run, *held_out, "-o", out, *ONE_THREAD)
+        assert "which is read" in refused(genomix, "-p", out / "predictions.tsv", held_out[1], "-o", out, "--force")
+        assert (out / "predictions.tsv").is_file()
+
+
+class TestMends:
+    def test_labels_without_splits(self, genomix, kmer_run, data):
+        done = genomix("evaluate", kmer_run, data.fasta, data.table, "--split", "test", *ONE_THREAD)
+        assert done.code == 2
+        assert "(genomix evaluate run/ data.fa run/splits.tsv --split test)" in done.stderr
+
+    def test_labels_none_of_which_is_a_class(self, genomix, kmer_run, data, tmp_path):
+        table = tmp_path / "other.tsv"
+        table.write_text(to_table({name: f"host{row % 3}" for row, name in enumerate(data.labels)}))
+        done = genomix("evaluate", kmer_run, data.fasta, table, *ONE_THREAD)
+        assert done.code == 65
+        assert "no label ('host0', 'host1', 'host2') is a class of this model (it knows phage, plasmid)" in done.stderr
+        assert done.stderr.count("is a class of") == 1
+
+    def test_a_warning_is_said_once(self, genomix, kmer_run, data, held_out):
+        done = genomix("evaluate", kmer_run, data.fasta, held_out[1], "--on-missing", "skip", *ONE_THREAD)
+        assert done.code == 0
+        assert done.stderr.count("have no label and are left out") == 1
+
+    def test_levels_are_for_tables(self, genomix, kmer_run, data):
+        done = genomix("evaluate", kmer_run, data.fasta, data.table, "--levels", "a,b", *ONE_THREAD)
+        assert done.code == 2
+        assert "--levels is for --predictions" in done.stderr

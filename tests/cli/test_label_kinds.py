@@ -102,6 +102,36 @@ class TestLevels:
         assert done.code == 0, done.stderr
         assert list(json.loads(done.stdout)["levels"]) == ["top", "middle", "leaf"]
 
+    def test_a_table_gives_the_levels_whose_names_it_is_told(self, hierarchical, made, genomix, tmp_path):
+        out, _ = hierarchical
+        table = ("--predictions", out / "predictions.tsv", out / "splits.tsv", "--split", "test")
+        done = genomix("evaluate", *table, *LEVELS, "--json")
+        assert done.code == 0, done.stderr
+        stated = json.loads((out / "metrics.json").read_text())["levels"]
+        found = json.loads(done.stdout)["levels"]
+        assert list(found) == list(stated)
+        for name, metrics in stated.items():
+            assert found[name]["values"] == pytest.approx(metrics["values"], abs=1e-4)
+        assert "levels (95 % bootstrap intervals)" in genomix("evaluate", *table, *LEVELS).stdout
+        short = genomix("evaluate", *table, "--levels", "top,leaf")
+        assert short.code == 65
+        assert "has 3 names, but there are 2 levels (top, leaf)" in short.stderr
+        assert genomix("evaluate", *table, *LEVELS, "--multi-label").code == 2
+
+    def test_blanks_around_names_make_no_difference(self, hierarchical, made, genomix, tmp_path):
+        out, _ = hierarchical
+        spaced = tmp_path / "spaced.tsv"
+        spaced.write_text((made / "paths.tsv").read_text().replace(";", " ; "))
+        model, table = (out, made / "data.fa"), ("--predictions", made / "sets.tsv")
+        done = genomix("predict", *model, "--coverage", 0.6, "--min-confidence", 0.8, "-o", table[1])
+        assert done.code == 0, done.stderr
+        for given in ((*model, "--coverage", 0.6, "--min-confidence", 0.8), table):
+            found = [genomix("evaluate", *given, labels, "--json") for labels in (made / "paths.tsv", spaced)]
+            assert [done.code for done in found] == [0, 0], found[1].stderr
+            first, second = (json.loads(done.stdout) for done in found)
+            assert first | {"labels": None} == second | {"labels": None}
+            assert first["coverage"]["found"] > 0.5
+
     def test_a_label_of_another_depth_is_an_error(self, made, genomix, tmp_path):
         table = tmp_path / "labels.tsv"
         table.write_text((made / "paths.tsv").read_text().replace("r3\tB;z;1", "r3\tB;z"))
@@ -109,6 +139,13 @@ class TestLevels:
         assert done.code == 65
         assert f"{table}:5: record \"r3\": the label 'B;z' has 2 names, but there are 3 levels" in done.stderr
         assert not (tmp_path / "run").exists()
+
+    def test_blanks_around_names_do_not_make_other_classes(self, made, genomix, tmp_path):
+        table = tmp_path / "labels.tsv"
+        table.write_text((made / "paths.tsv").read_text().replace("r3\tB;z;1", "r3\tB; z ;1"))
+        done = genomix("train", made / "data.fa", table, "-o", tmp_path / "run", *LEVELS, *QUICK)
+        assert done.code == 0, done.stderr
+        assert json.loads((tmp_path / "run/meta.json").read_text())["classes"] == sorted(TREE)
 
     def test_a_semicolon_without_a_word_is_said(self, made, genomix, tmp_path):
         done = genomix("train", made / "data.fa", made / "paths.tsv", "-o", tmp_path / "run", *QUICK)

@@ -1,6 +1,7 @@
 """Folds and ensembles from the command line: what they leave, and what predict and evaluate make of it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -104,8 +105,42 @@ class TestFolds:
             assert done.code == 0, done.stderr
         assert sorted(path.name for path in (tmp_path / "run").glob("fold-*")) == ["fold-1", "fold-2"]
 
+    def test_the_majority_baseline_ranks_nothing(self, folds):
+        metrics = json.loads((folds[0] / "metrics.json").read_text())
+        assert metrics["baselines"]["majority"]["values"]["roc_auc"] == 0.5
+
+    def test_what_is_not_of_a_run_stays(self, data, genomix, tmp_path):
+        out = tmp_path / "run"
+        command = ("train", data.fasta, data.table, "-o", out, *QUICK)
+        assert genomix(*command, "--folds", 3).code == 0
+        (out / "fold-3" / "notes.txt").write_text("mine")
+        (out / "fold-9").mkdir()
+        assert genomix(*command, "--force").code == 0  # a single model, beside which folds would be stale
+        assert not list(out.glob("fold-[12]"))
+        assert [path.name for path in (out / "fold-3").iterdir()] == ["notes.txt"]
+        assert genomix(*command, "--folds", 2, "--force").code == 0
+        assert (out / "fold-3" / "notes.txt").read_text() == "mine"
+        assert json.loads((out / "meta.json").read_text())["members"] == ["fold-1", "fold-2"]
+        done = genomix("predict", out, data.fasta)
+        assert done.code == 0, done.stderr
+        assert "mean of 2 models" in done.stderr
+
+    def test_nothing_is_removed_before_it_is_known_to_work(self, folds, data, genomix, tmp_path):
+        out = tmp_path / "run"
+        shutil.copytree(folds[0], out)
+        done = genomix(
+            "train", data.fasta, data.table, "-o", out, "--folds", 2, "--force", "--set", "model.k=99", *QUICK
+        )
+        assert done.code == 2
+        assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in folds[0].iterdir())
+
 
 class TestEnsemble:
+    def test_k_mer_models_do_not_differ_by_seed(self, data, genomix, tmp_path):
+        done = genomix("train", data.fasta, data.table, "-o", tmp_path / "run", "--ensemble", 2, *QUICK)
+        assert done.code == 2
+        assert "k-mer models do not depend on the seed" in done.stderr
+
     def test_members_differ_by_their_seed_and_share_the_splits(self, ensemble):
         out, _ = ensemble
         splits = [(out / name / "splits.tsv").read_text() for name in (".", "member-1", "member-2")]

@@ -121,6 +121,11 @@ class TestCalibration:
         assert (done.code, done.stdout) == (USAGE, "")
         assert "has no calibration.json, which training writes; train it again" in done.stderr
 
+    def test_a_damaged_one_can_be_left_out(self, genomix, predict, one, data, tmp_path):
+        broken = break_run(one, tmp_path, "calibration.json", b"{")
+        assert predict(broken, data.fasta, "--no-calibration") == predict(one, data.fasta, "--no-calibration")
+        assert "--no-calibration" in genomix("predict", broken, data.fasta, *ONE_THREAD).stderr
+
     def test_evaluation_can_leave_it_out(self, evaluate, one, data):
         losses = [evaluate(one, data.fasta, data.table, *more)["metrics"] for more in ((), ("--no-calibration",))]
         assert losses[0]["values"]["log_loss"] != losses[1]["values"]["log_loss"]
@@ -316,6 +321,27 @@ class TestMistakes:
         done = genomix("predict", tmp_path, data.fasta, *ONE_THREAD)
         assert (done.code, done.stdout) == (NO_INPUT, "")
         assert "holds no model: neither model.safetensors nor runs (member-1, fold-1)" in done.stderr
+
+    def test_members_that_are_named_are_all_there_is(self, genomix, predict, several, data, tmp_path):
+        runs = tmp_path / "runs"
+        shutil.copytree(several, runs)
+        meta = json.loads((runs / "member-1" / "meta.json").read_text())
+        (runs / "meta.json").write_text(json.dumps(meta | {"members": ["member-1", "member-2"]}))
+        apart = predict(several / "member-1", several / "member-2", data.fasta)
+        assert predict(runs, data.fasta) == apart
+        shutil.rmtree(runs / "member-2")
+        done = genomix("predict", runs, data.fasta, *ONE_THREAD)
+        assert (done.code, done.stdout) == (NO_INPUT, "")
+        assert f"{runs / 'member-2'} is missing of 2; copy it again, or name the runs singly" in done.stderr
+        (runs / "meta.json").write_text("{")
+        done = genomix("predict", runs, data.fasta, *ONE_THREAD)
+        assert (done.code, done.stdout) == (BAD_DATA, "")
+        assert f"{runs / 'meta.json'}: damaged meta data" in done.stderr
+
+    def test_sequences_where_a_model_should_be(self, genomix, data):
+        done = genomix("predict", data.fasta, data.fasta, *ONE_THREAD)
+        assert (done.code, done.stdout) == (NO_INPUT, "")
+        assert f"{data.fasta}: is no model; name a run directory or a model's folder first" in done.stderr
 
     def test_members_of_other_classes(self, genomix, one, foreign, data):
         done = genomix("predict", one, foreign, data.fasta, *ONE_THREAD)

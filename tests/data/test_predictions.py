@@ -127,7 +127,15 @@ def test_classes_of_sets_may_hold_the_separator(tmp_path):
     classes = ["Animalia", "Animalia;Chordata", "Animalia;Chordata;Aves"]
     rows = [PredictionRow("r", 5, [0.2, 0.3, 0.5], label_set=(classes[2], classes[0], classes[1]))]
     path = written(tmp_path / "pred.tsv", rows, classes, label_sets=True)
+    assert "\tAnimalia;Chordata;Aves|Animalia|Animalia;Chordata\t" in path.read_text()
     assert read_predictions(path).label_sets == [(classes[2], classes[0], classes[1])]
+
+
+def test_classes_of_sets_may_hold_a_bar(tmp_path):
+    classes = ["a", "b|a", "a;b"]
+    rows = [PredictionRow("r", 5, [0.2, 0.3, 0.5], label_set=("a", "b|a", "a;b"))]
+    path = written(tmp_path / "pred.tsv", rows, classes, label_sets=True)
+    assert read_predictions(path).label_sets == [("a", "b|a", "a;b")]
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def check_lengths(examined: Examined) -> Check:
 
 def check_unknown(examined: Examined) -> Check:
     """Are many bases N?"""
-    shares = examined.composition.unknown
+    shares = examined.base_counts.unknown
     total = float(examined.records.store.num_unknown[examined.records.indices].sum() / examined.records.lengths.sum())
     num_rich, num_empty = int((shares > MANY_UNKNOWN).sum()), int((shares == 1).sum())
     ids = [examined.records.ids[place] for place in np.argsort(-shares, kind="stable")[: min(num_rich, 10)].tolist()]

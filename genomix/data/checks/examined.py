@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genomix.data.checks.composition import Composition, count_bases
+from genomix.data.checks.base_counts import BaseCounts, count_bases
 from genomix.data.checks.held_out import HeldOut, describe_held_out
 from genomix.data.similarity import Identical, Sketches, identical, sketch
 from genomix.data.splits import SPLIT_NAMES
+from genomix.data.splits.assignment import number_units
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from genomix.data.labels import LabelledRecords
     from genomix.data.splits import Splits
 
@@ -69,17 +68,19 @@ class Examined:
     @cached_property
     def units(self) -> np.ndarray:
         """Numbers of what belongs together (R,): groups where there are any, else records that are the same."""
-        return self.identical.groups if self.groups is None else number_groups(self.groups)
+        return self.identical.groups if self.groups is None else number_units(self.groups)
 
     @cached_property
-    def composition(self) -> Composition:
+    def base_counts(self) -> BaseCounts:
         """Bases of each record."""
         return count_bases(self.records.store, self.records.indices)
 
     @cached_property
     def identical(self) -> Identical:
-        """Which records are the same."""
-        return identical(self.records.store, self.records.indices)
+        """Which records are the same, numbered in any order; one without a known base is like no other."""
+        groups, is_reversed = identical(self.records.store, self.records.indices)
+        apart = np.where(self.base_counts.is_known, groups, len(self) + np.arange(len(self)))
+        return Identical(np.unique(apart, return_inverse=True)[1], is_reversed)
 
     @cached_property
     def sketches(self) -> Sketches:
@@ -95,28 +96,17 @@ class Examined:
             return None
         places = np.concatenate([self.splits.val, self.splits.test])
         return describe_held_out(
-            self.records, self.splits, places, sketches=self.sketches, composition=self.composition
+            self.records, self.splits, places, sketches=self.sketches, base_counts=self.base_counts
         )
-
-    @cached_property
-    def has_class(self) -> np.ndarray:
-        """Which class each record is of, or classes where it may have several, bool (R, C)."""
-        truth = self.records.truth
-        return truth if truth.ndim == 2 else truth[:, None] == np.arange(len(self.records.classes))
-
-    @property
-    def names(self) -> list[str]:
-        """What `records.targets` number: classes, or combinations of them where a record may have several."""
-        label_sets = self.records.label_sets
-        return self.records.classes if label_sets is None else label_sets.names
 
     def by_class(self, places: np.ndarray | None = None) -> np.ndarray:
         """Count the records of each class (C,), of all or of some places."""
-        return (self.has_class if places is None else self.has_class[places]).sum(axis=0)
+        truth = self.records.truth if places is None else self.records.truth[places]
+        return truth.sum(axis=0) if truth.ndim == 2 else np.bincount(truth, minlength=len(self.records.classes))
 
-
-def number_groups(groups: Sequence[str]) -> np.ndarray:
-    """Number the groups of records from 0, int64 (R,); a record without one gets its own."""
-    numbers: dict[object, int] = {}
-    keys = [group or (place,) for place, group in enumerate(groups)]
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+    def places_by_class(self) -> list[np.ndarray]:
+        """Return the places of the records of each class."""
+        truth = self.records.truth
+        if truth.ndim == 2:
+            return [np.flatnonzero(has_label) for has_label in truth.T]
+        return np.split(np.argsort(truth, kind="stable"), self.by_class().cumsum()[:-1])

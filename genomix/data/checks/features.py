@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from genomix.data.checks.composition import NUM_BASES, count_pairs
+from genomix.data.checks.base_counts import NUM_BASES, count_pairs
 from genomix.data.vocabulary import PAD, decode
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Feature(NamedTuple):
 def make_features(examined: Examined, places: np.ndarray) -> dict[str, Feature]:
     """Return the features of some records by the name of their check."""
     store, rows = examined.records.store, examined.records.indices[places]
-    gc, unknown = examined.composition.gc[places], examined.composition.unknown[places]
+    gc, unknown = examined.base_counts.gc[places], examined.base_counts.unknown[places]
     pairs = count_pairs(store, rows)
     pairs = (pairs - pairs.mean(axis=0)) / np.maximum(pairs.std(axis=0), 1e-9)
     features = {
@@ -80,21 +80,23 @@ class Motif(NamedTuple):
     share_of_others: float
 
 
-def find_motif(tokens: np.ndarray, targets: np.ndarray, size: int, *, is_start: bool) -> Motif:
+def find_motif(tokens: np.ndarray, truth: np.ndarray, size: int, *, is_start: bool) -> Motif:
     """Find what outermost `size` bases are most typical of one class.
 
     Args:
         tokens: Of an end (R, E).
-        targets: Classes (R,).
+        truth: Classes (R,), or which of several each record has, bool (R, C).
         size: Bases.
         is_start: Whether the first are the outermost ones.
     """
     outermost = tokens[:, :size] if is_start else tokens[:, -size:]
     words, numbers = np.unique(outermost, axis=0, return_inverse=True)
-    totals = np.bincount(targets)
+    numbers = numbers.reshape(-1)
+    is_of = truth if truth.ndim == 2 else truth[:, None] == np.arange(truth.max() + 1)
+    totals = is_of.sum(axis=0)
     counts = np.zeros((len(words), len(totals)))
-    np.add.at(counts, (numbers.reshape(-1), targets), 1)
+    np.add.at(counts, numbers, is_of)
     shares = counts / totals
-    others = (counts.sum(axis=1, keepdims=True) - counts) / (len(targets) - totals)
+    others = (np.bincount(numbers)[:, None] - counts) / (len(truth) - totals)
     word, target = np.unravel_index(int(np.argmax(shares - others)), shares.shape)
     return Motif(decode(words[word]), int(target), float(shares[word, target]), float(others[word, target]))

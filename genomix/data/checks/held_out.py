@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genomix.data.checks.composition import Composition, count_bases
+from genomix.data.checks.base_counts import BaseCounts, count_bases
 from genomix.data.similarity import Sketches, nearest, sketch
 from genomix.data.splits import SPLIT_NAMES
 from genomix.errors import DataError, NoInputError, Problems
@@ -56,7 +56,7 @@ def describe_held_out(
     rows: Sequence[int] | np.ndarray,
     *,
     sketches: Sketches | None = None,
-    composition: Composition | None = None,
+    base_counts: BaseCounts | None = None,
 ) -> HeldOut:
     """Describe some of the labelled records, and find the training record that each resembles most.
 
@@ -65,15 +65,15 @@ def describe_held_out(
         splits: Their splits; training records are those of `splits.train`.
         rows: Numbers (Q,) among the labelled records, 0 to R - 1.
         sketches: Of all R records, if they are there already.
-        composition: Of all R records, if it is there already.
+        base_counts: Of all R records, if they are there already.
     """
     rows = np.asarray(rows, dtype=np.int64)
     if sketches is None:
         sketches = sketch(records.store, records.indices)
-    if composition is None:
+    if base_counts is None:
         counted = count_bases(records.store, records.indices[rows])
     else:
-        counted = Composition(composition.counts[rows])
+        counted = BaseCounts(base_counts.counts[rows])
     found = nearest(sketches.take(rows), sketches.take(splits.train))
     names = splits.names()
     return HeldOut(

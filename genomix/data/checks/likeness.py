@@ -8,9 +8,9 @@ import numpy as np
 
 from genomix.data.checks.across import find_leaks, where
 from genomix.data.checks.check import Check
-from genomix.data.checks.examined import number_groups
 from genomix.data.checks.wording import has, listed, percent, share_of
 from genomix.data.similarity import clusters
+from genomix.data.splits.assignment import number_units
 
 if TYPE_CHECKING:
     from genomix.data.checks.examined import Examined
@@ -124,7 +124,7 @@ def check_groups(examined: Examined) -> Check | None:
     groups = examined.records.groups
     if groups is None or not examined.parts:
         return None
-    keys = number_groups(groups)
+    keys = number_units(groups)
     leaks = find_leaks(examined.parts, keys)
     torn = sorted({groups[place] for place in leaks.places.tolist()})
     num_groups = len(set(groups) - {""})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from genomix.metrics.weighted import Records, Resamples
+from genomix.metrics.multilabel import make_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,13 +35,14 @@ class Areas:
     """Areas under the ROC curve of one feature, of the records and of S resamples of them.
 
     Attributes:
-        value: With two classes that of the second, with more the mean over the classes, each against the rest.
+        value: With two classes that of the second, else the mean over the classes or labels, each against the rest.
         low: Lower end of its 95 % interval.
         high: Upper end.
         class_values: Of each class against the rest (C,).
         class_lows: Lower ends (C,).
         drawn: Those of the resamples (S,).
         class_drawn: And of each class (C, S).
+        is_mean: Whether `value` is a mean, so that each class is told from the rest in a way of its own.
     """
 
     value: float
@@ -51,12 +52,15 @@ class Areas:
     class_lows: np.ndarray
     drawn: np.ndarray
     class_drawn: np.ndarray
+    is_mean: bool
 
 
 def predict_out_of_fold(
-    kind: Kind, features: np.ndarray, targets: np.ndarray, groups: np.ndarray | None, seed: int
+    kind: Kind, features: np.ndarray, truth: np.ndarray, groups: np.ndarray | None, seed: int
 ) -> np.ndarray:
     """Return probabilities (R, C), each from a model that has not seen the record, nor its group.
+
+    Of several labels each is predicted by itself, whether a record has it or not.
 
     `number` is a single value, from which a decision tree with few leaves predicts, as the relation need not rise or
     fall throughout; from `many` logistic regression does.
@@ -64,16 +68,19 @@ def predict_out_of_fold(
     Args:
         kind: What the features are.
         features: (R, F).
-        targets: (R,) 0 to C - 1, each with at least `NUM_FOLDS` records or groups.
+        truth: (R,) 0 to C - 1, each with at least `NUM_FOLDS` records or groups; or bool (R, C), of several labels.
         groups: (R,) numbers of what is kept together, if anything is.
         seed: Of the folds.
     """
+    if truth.ndim == 2:
+        each = [predict_out_of_fold(kind, features, label.astype(np.int64), groups, seed) for label in truth.T]
+        return np.stack([probabilities[:, 1] for probabilities in each], axis=1)
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
     if kind == "number":
-        smallest_leaf = max(3, len(targets) // (4 * MOST_LEAVES))
+        smallest_leaf = max(3, len(truth) // (4 * MOST_LEAVES))
         model: Any = DecisionTreeClassifier(
             max_leaf_nodes=MOST_LEAVES, min_samples_leaf=smallest_leaf, random_state=seed
         )
@@ -84,12 +91,12 @@ def predict_out_of_fold(
         warnings.simplefilter("ignore")  # not converged, or a class missing in a fold: the result is a little worse
         cv = folds(NUM_FOLDS, shuffle=True, random_state=seed)
         return np.asarray(
-            cross_val_predict(model, features, targets, groups=groups, cv=cv, method="predict_proba"), np.float64
+            cross_val_predict(model, features, truth, groups=groups, cv=cv, method="predict_proba"), np.float64
         )
 
 
 def measure_areas(
-    targets: np.ndarray, predictions: Sequence[np.ndarray], num_units: np.ndarray, seed: int
+    truth: np.ndarray, predictions: Sequence[np.ndarray], with_class: np.ndarray, without: np.ndarray, seed: int
 ) -> list[Areas]:
     """Return the areas of several predictions (R, C) of the same records, on the same resamples.
 
@@ -98,12 +105,13 @@ def measure_areas(
     as independent ones.
 
     Args:
-        targets: Classes (R,).
+        truth: Classes (R,), or which of several labels each record has, bool (R, C).
         predictions: Probabilities, each (R, C).
-        num_units: Independent records, or groups of them, in each class (C,).
+        with_class: Independent records, or groups of them, of each class (C,).
+        without: And of the others (C,).
         seed: Of the resamples.
     """
-    runs = [Records(targets, probabilities) for probabilities in predictions]
+    runs = [make_records(truth, probabilities) for probabilities in predictions]
     num_records, num_classes = runs[0].probabilities.shape
     rng = np.random.default_rng(seed)
     drawn = [np.empty((num_classes, NUM_RESAMPLES)) for _ in runs]
@@ -113,17 +121,20 @@ def measure_areas(
         rows = rng.integers(num_records, size=(num_records, width)) * width + np.arange(width)
         weights = np.bincount(rows.ravel(), minlength=num_records * width).reshape(num_records, width)
         for run, areas in zip(runs, drawn, strict=True):
-            areas[:, start : start + width] = Resamples(run, weights.astype(np.float64)).areas.roc_auc
+            areas[:, start : start + width] = run.resampled(weights.astype(np.float64)).areas.roc_auc
     whole = np.ones((num_records, 1))
-    values = [Resamples(run, whole).areas.roc_auc[:, 0] for run in runs]
-    return [_areas(*found, num_units) for found in zip(values, drawn, strict=True)]
+    values = [run.resampled(whole).areas.roc_auc[:, 0] for run in runs]
+    is_binary = truth.ndim == 1 and num_classes == 2
+    return [_areas(*found, with_class, without, is_binary=is_binary) for found in zip(values, drawn, strict=True)]
 
 
-def _areas(values: np.ndarray, drawn: np.ndarray, num_units: np.ndarray) -> Areas:
-    overall, overall_drawn = (values[1], drawn[1]) if len(values) == 2 else (values.mean(), drawn.mean(axis=0))
+def _areas(
+    values: np.ndarray, drawn: np.ndarray, with_class: np.ndarray, without: np.ndarray, *, is_binary: bool
+) -> Areas:
+    overall, overall_drawn = (values[1], drawn[1]) if is_binary else (values.mean(), drawn.mean(axis=0))
     low, high = np.nanquantile(overall_drawn, [0.025, 0.975])
-    score_low, score_high = score_interval(float(overall), num_units)
-    class_scores = [score_interval(float(value), num_units, only=index)[0] for index, value in enumerate(values)]
+    score_low, score_high = score_interval(float(overall), with_class, without)
+    class_scores = [score_interval(*one)[0] for one in zip(values.tolist(), with_class, without, strict=True)]
     return Areas(
         value=float(overall),
         low=float(min(low, score_low)),
@@ -132,10 +143,11 @@ def _areas(values: np.ndarray, drawn: np.ndarray, num_units: np.ndarray) -> Area
         class_lows=np.minimum(np.nanquantile(drawn, 0.025, axis=1), class_scores),
         drawn=overall_drawn,
         class_drawn=drawn,
+        is_mean=not is_binary,
     )
 
 
-def score_interval(value: float, counts: np.ndarray, only: int | None = None) -> tuple[float, float]:
+def score_interval(value: float, with_class: np.ndarray, without: np.ndarray) -> tuple[float, float]:
     """Return the 95 % score interval of an area under the ROC curve: all areas that `value` is not too far from.
 
     An area t of m records against n has the variance t(1 - t) [1 + (N - 1)((1 - t)/(2 - t) + t/(1 + t))] / (mn), with
@@ -144,12 +156,10 @@ def score_interval(value: float, counts: np.ndarray, only: int | None = None) ->
 
     Args:
         value: The area found.
-        counts: Records of each class (C,).
-        only: The class that is set against the rest, if `value` is not a mean over all.
+        with_class: Records of each class that `value` is the mean over (C,), or of the one it is of.
+        without: And of the others.
     """
-    own = counts if only is None else counts[only : only + 1]
-    rest = counts.sum() - own
-    pairs, halves = own * rest, (own + rest) / 2
+    pairs, halves = with_class * without, (with_class + without) / 2
 
     def is_close(area: float) -> bool:
         spread = 1 + (halves - 1) * ((1 - area) / (2 - area) + area / (1 + area))

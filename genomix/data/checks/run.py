@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genomix.data.splits import Splits
 
 T = TypeVar("T")
-SHARED = ("composition", "identical", "sketches", "held_out")
+SHARED = ("base_counts", "identical", "sketches", "held_out")
 """What several checks need, in the order of `Examined`; each is timed by itself."""
 CHECKS: tuple[tuple[str, Callable[[Examined], Check | list[Check] | None]], ...] = (
     ("classes", check_classes),

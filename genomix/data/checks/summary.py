@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genomix.data.checks.composition import NUM_BASES, gc_of
+from genomix.data.checks.base_counts import NUM_BASES, gc_of
 
 if TYPE_CHECKING:
     from genomix.data.checks.examined import Examined
@@ -21,8 +21,8 @@ def summarise(examined: Examined) -> dict[str, Any]:
     records = examined.records
     everything = np.arange(len(examined))
     by_class = {
-        label: _summary(examined, np.flatnonzero(examined.has_class[:, target]))
-        for target, label in enumerate(records.classes)
+        label: _summary(examined, places)
+        for label, places in zip(records.classes, examined.places_by_class(), strict=True)
     }
     splits = {
         name: _summary(examined, places)
@@ -34,7 +34,7 @@ def summarise(examined: Examined) -> dict[str, Any]:
 
 def _summary(examined: Examined, places: np.ndarray) -> dict[str, Any]:
     lengths = examined.records.lengths[places]
-    counts = examined.composition.counts[places].sum(axis=0)
+    counts = examined.base_counts.counts[places].sum(axis=0)
     gc = float(gc_of(counts))
     return {
         "records": len(lengths),

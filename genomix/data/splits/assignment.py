@@ -1,4 +1,4 @@
-"""Which part each record goes to: class by class for single records, greedily for units that stay whole.
+"""Which part each record goes to: class by class for single records, greedily for larger units, which stay whole.
 
 Targets are the class of each record, int64 (R,), or which classes it has, bool (R, C). Everything random comes from the
 generator that is given. R records, U units, P parts, C classes.
@@ -10,6 +10,8 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from genomix.data.splits.singles import deal_singles
 
 TOLERANCE = 1e-9
 """Of sums of shares."""
@@ -89,7 +91,8 @@ def assign_units(
 
     From the largest unit on, each goes to the part that lacks its records most, as in scikit-learn's
     StratifiedGroupKFold, but for parts of unequal size, and to one that has room for all of it where there is one. The
-    last units of a class are kept for the parts that have none of it, the very last for `train`.
+    last units of a class are kept for the parts that have none of it, the very last for `train`. Units of one record
+    are dealt after all others, class by class (see `deal_singles`), but where records have several classes.
 
     Args:
         targets: Class indices (R,), or which classes each record has (R, C).
@@ -101,7 +104,9 @@ def assign_units(
     """
     having = list_memberships(targets)
     num_classes = having.num_classes
-    shares, units_left = _shares(having, units)
+    sizes = np.bincount(units)
+    is_placed = (sizes > 1) | (targets.ndim == 2)
+    shares, units_left = _shares(having, units, is_placed)
     used = [part for part, fraction in enumerate(fractions) if fraction > 0]
     filled = [[0.0] * (num_classes + 1) for _ in fractions]
     lacking = [set(used) for _ in range(num_classes)]
@@ -114,9 +119,8 @@ def assign_units(
     def has_room(part: int, unit: int) -> bool:
         return all(filled[part][column] + share <= fractions[part] + TOLERANCE for column, share in shares[unit])
 
-    choice = np.zeros(len(shares), dtype=np.int64)
-    shuffled = rng.permutation(len(shares))
-    sizes = np.bincount(units, minlength=len(shares))
+    choice = np.zeros(len(sizes), dtype=np.int64)
+    shuffled = rng.permutation(np.flatnonzero(is_placed))
     for unit in shuffled[np.argsort(-sizes[shuffled], kind="stable")].tolist():
         own = [column for column, _ in shares[unit][:-1]]
         scarce = [column for column in own if units_left[column] <= len(lacking[column])]
@@ -131,26 +135,43 @@ def assign_units(
         for column in own:
             lacking[column].discard(part)
             units_left[column] -= 1
-    return choice[units]
+    parts = choice[units]
+    if not is_placed.all():
+        deal_singles(targets, parts, ~is_placed[units], fractions, rng, train=train)
+    return parts
 
 
-def number_units(groups: Sequence[Hashable]) -> np.ndarray:
-    """Number what is kept together from 0 (R,); None and the empty string are a unit of one record."""
+def number_units(groups: Sequence[Hashable] | np.ndarray) -> np.ndarray:
+    """Number what is kept together from 0 (R,); None and the empty string are a unit of one record.
+
+    Numbers from 0 on, as an array (R,), are made to be without gaps.
+    """
+    if isinstance(groups, np.ndarray):
+        return (np.cumsum(np.bincount(groups) > 0) - 1)[groups]
     numbers: dict[Hashable, int] = {}
     keys = [(row,) if group in (None, "") else group for row, group in enumerate(groups)]
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
-def _shares(having: Memberships, units: np.ndarray) -> tuple[list[list[tuple[int, float]]], list[int]]:
-    """Return for each unit its shares of its classes and, as class C, of all records; and the units of each class."""
+def _shares(
+    having: Memberships, units: np.ndarray, is_placed: np.ndarray
+) -> tuple[dict[int, list[tuple[int, float]]], list[int]]:
+    """Return the shares of each unit that `is_placed`, of its classes and, as class C, of all; and the units by class.
+
+    Args:
+        having: The classes of the records.
+        units: Of the records (R,).
+        is_placed: Which units' shares are wanted, bool (U,).
+    """
     num_classes = having.num_classes
-    sizes = np.bincount(units)
     keys, counts = np.unique(units[having.rows] * (num_classes + 1) + having.classes, return_counts=True)
     of_units, classes = np.divmod(keys, num_classes + 1)
     of_class = counts / np.bincount(having.classes, minlength=num_classes)[classes]
-    shares: list[list[tuple[int, float]]] = [[] for _ in sizes]
-    for unit, column, share in zip(of_units.tolist(), classes.tolist(), of_class.tolist(), strict=True):
+    wanted = is_placed[of_units]
+    shares: dict[int, list[tuple[int, float]]] = {unit: [] for unit in np.flatnonzero(is_placed).tolist()}
+    for unit, column, share in zip(*(array[wanted].tolist() for array in (of_units, classes, of_class)), strict=True):
         shares[unit].append((column, share))
-    for unit, size in enumerate(sizes.tolist()):
-        shares[unit].append((num_classes, size / len(units)))
+    sizes = np.bincount(units)
+    for unit, own in shares.items():
+        own.append((num_classes, float(sizes[unit]) / len(units)))
     return shares, np.bincount(classes, minlength=num_classes).tolist()

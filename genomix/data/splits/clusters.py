@@ -39,6 +39,8 @@ def by_similarity(records: LabelledRecords, threshold: float) -> Units:
             f"are kept together from an estimate of {lowest:.3f} on"
         )
     numbers = clusters(sketches, lowest)
+    if threshold == 1 and sketches.fraction < 1:
+        numbers = _count_anew(records, sketches, numbers, notes)
     empty = np.flatnonzero(sketches.sizes == 0)
     _, firsts, same = np.unique(
         identical(records.store, records.indices[empty]).groups, return_index=True, return_inverse=True
@@ -70,3 +72,37 @@ def lower_threshold(sketches: Sketches, threshold: float) -> float:
     share = threshold**sketches.k
     deviation = np.sqrt(share * (1 - share) * (1 - sketches.fraction) / np.quantile(sizes, 0.05))
     return float(max(share - DEVIATIONS * deviation, LEAST_SHARE * share) ** (1 / sketches.k))
+
+
+def _count_anew(records: LabelledRecords, sketches: Sketches, numbers: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Part what only looks the same in a sample: clusters of similarity 1 (R,), from all k-mers of their records.
+
+    What has similarity 1 has it in every sample, so clusters can only become smaller. As many of them are counted at a
+    time as have `MOST_HASHES` k-mers together; one that has more by itself stays as it was estimated, which is noted.
+    """
+    from genomix.data.similarity import clusters, sketch
+
+    counts = np.bincount(numbers)
+    rows = np.flatnonzero(counts[numbers] > 1)
+    rows = rows[np.argsort(numbers[rows], kind="stable")]
+    firsts = np.flatnonzero(np.diff(numbers[rows], prepend=-1))
+    ends = np.append(firsts[1:], len(rows))
+    sums = np.concatenate(([0], np.cumsum(records.store.lengths[records.indices[rows]])))
+    parted, next_number, first, estimated = numbers.copy(), len(counts), 0, 0
+    while first < len(rows):
+        fitting = ends[(ends > first) & (sums[ends] - sums[first] <= MOST_HASHES)]
+        end = int(fitting[-1] if len(fitting) else ends[np.searchsorted(ends, first, side="right")])
+        if len(fitting):
+            batch = rows[first:end]
+            found = clusters(sketch(records.store, records.indices[batch], k=sketches.k, most_hashes=MOST_HASHES), 1.0)
+            parted[batch] = next_number + np.unique(found, return_inverse=True)[1]
+            next_number += int(found.max()) + 1
+        else:
+            estimated += end - first
+        first = end
+    if estimated:
+        notes.append(
+            f"{estimated:,} records are in clusters too large to count all their k-mers; similarities of these are "
+            f"estimated from {100 * sketches.fraction:.0f} %, so that some may differ in a few bases"
+        )
+    return parted

@@ -50,6 +50,8 @@ def divide_into_folds(
 ) -> list[Splits]:
     """Divide labelled records into folds; of each the splits: the fold is the test, and a part of the rest is val.
 
+    The notes on all folds are with the first.
+
     `data.split` says how. `auto` and `given` take the column fold of the labels, if there is one. Of a column split
     they hold the test records out of all folds, and divide the others by the groups, if there are any, or at random.
 
@@ -87,6 +89,8 @@ def divide_into_folds(
     units = find_units(records, kind, data)
     notes += [*units.notes, *check_units(units, rows, num_folds, f"{num_folds} folds")]
     splits = make_folds(records.truth, num_folds, unused=unused, **_options(records, data, seed, units))
+    if kind == "given":
+        kind = "random" if units.names is None else "group"
     return _checked(records, splits, kind, notes, units.mend)
 
 
@@ -106,8 +110,9 @@ def _all_rows(records: LabelledRecords) -> np.ndarray:
 
 def _checked(records: LabelledRecords, splits: list[Splits], kind: str, notes: list[str], mend: str) -> list[Splits]:
     problems = Problems()
+    splits[0].notes = [*notes, *splits[0].notes]
     for one in splits:
-        one.kind, one.notes = kind, [*notes, *one.notes]
+        one.kind = kind
         check_learnt(records, one, mend, problems)
     problems.raise_if_any()
     return splits

@@ -43,15 +43,15 @@ def make_folds(
         unused: Row numbers of records that are held out of all folds.
 
     Returns:
-        For each fold its splits: the fold is the test.
+        For each fold its splits: the fold is the test. The first has the notes on all of them.
 
     Raises:
         ValueError: If there are fewer than 2 folds, or more than groups or records.
     """
     targets = np.asarray(targets)
     rows = np.setdiff1d(np.arange(len(targets)), unused)
-    units = np.arange(len(rows)) if groups is None else number_units([groups[row] for row in rows.tolist()])
-    num_units = len(np.unique(units))
+    units = np.arange(len(rows)) if groups is None else number_units(number_units(groups)[rows])
+    num_units = int(units.max(initial=-1)) + 1
     if not 2 <= num_folds <= num_units:
         raise ValueError(f"{num_folds} folds cannot be made of {num_units} {unit}s")
     rng = np.random.default_rng(seed)
@@ -91,7 +91,7 @@ def from_folds(
         unit: As for `make_splits`.
 
     Returns:
-        For each fold its splits, in the natural order of their names: the fold is the test.
+        For each fold its splits, in the natural order of their names: the fold is the test. The first has the notes on all.
 
     Raises:
         DataError: If there are fewer than 2 folds.
@@ -106,10 +106,13 @@ def from_folds(
 
 
 def _split_by_fold(folds: Sequence[str], targets: np.ndarray, notes: Sequence[str], **options: Any) -> list[Splits]:
-    """Return the splits of each fold; `notes` are those on the folds themselves, which each of the splits gets."""
+    """Return the splits of each fold; `notes` are those on all folds, which the first of them gets."""
     of_record = np.array(folds)
     unused = np.flatnonzero(of_record == "")
-    splits = []
+    groups = group_names(options["groups"])
+    if groups is not None:
+        options["groups"] = number_units(options["groups"])
+    splits: list[Splits] = []
     for name in sorted(set(folds) - {""}, key=natural_key):
         inner = divide_rows(np.flatnonzero((of_record != name) & (of_record != "")), targets, **options)
         splits.append(
@@ -117,8 +120,8 @@ def _split_by_fold(folds: Sequence[str], targets: np.ndarray, notes: Sequence[st
                 inner.train,
                 inner.val,
                 np.flatnonzero(of_record == name),
-                notes=[*notes, *(f"fold {name}: {note}" for note in inner.notes)],
-                groups=group_names(options["groups"]),
+                notes=[*([] if splits else notes), *(f"fold {name}: {note}" for note in inner.notes)],
+                groups=groups,
                 fold=name,
                 unused=unused,
             )

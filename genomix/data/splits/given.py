@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from genomix.data.compression import display_name, open_input
 from genomix.data.entries import FormError
+from genomix.data.label_sets import split_labels
 from genomix.data.label_table import SPLIT_WORDS
 from genomix.data.labelled import LabelledRecords, OnMissing
 from genomix.data.tables import counted_cells, read_rows
@@ -145,10 +146,14 @@ def _index(rows: Sequence[_Row], problems: Problems) -> dict[str, _Row]:
 
 
 def _compare_labels(records: LabelledRecords, rows: Sequence[_Row], name: str, warn: Callable[[str], None]) -> None:
+    def is_same(one: str, other: str) -> bool:
+        """Sets of labels may be written in any order."""
+        return one == other or (records.label_sets is not None and set(split_labels(one)) == set(split_labels(other)))
+
     others = [
         record_id
         for record_id, label, row in zip(records.ids, records.labels, rows, strict=True)
-        if row.cells.get("label", label) != label
+        if not is_same(row.cells.get("label", label), label)
     ]
     if others:
         warn(

@@ -17,17 +17,12 @@ def measure_nearness(records: LabelledRecords, divisions: Sequence[Splits]) -> n
     Held out are the test records, or those of val where there is no test. Of several divisions (folds), one follows the
     other.
     """
-    from genomix.data.similarity import Sketches, nearest
+    from genomix.data.similarity import nearest
 
     sketches = sketch_all(records)
-
-    def chosen(rows: np.ndarray) -> Sketches:
-        parts = [sketches.hashes[sketches.starts[row] : sketches.starts[row + 1]] for row in rows.tolist()]
-        starts = np.concatenate(([0], np.cumsum(sketches.sizes[rows])))
-        return Sketches(sketches.k, sketches.fraction, np.concatenate(parts), starts)
-
+    held_out = [splits.test if len(splits.test) else splits.val for splits in divisions]
     found = [
-        nearest(chosen(splits.test if len(splits.test) else splits.val), chosen(splits.train)).similarity
-        for splits in divisions
+        nearest(sketches.take(rows), sketches.take(splits.train)).similarity
+        for rows, splits in zip(held_out, divisions, strict=True)
     ]
     return np.concatenate(found)

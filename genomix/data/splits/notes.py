@@ -45,7 +45,7 @@ def describe_parts(
     np.add.at(counts, (parts[having.rows], having.classes), 1)
     labels = [repr(classes[i]) if classes is not None else f"number {i}" for i in range(having.num_classes)]
     wanted = [part for part, fraction in enumerate(fractions) if fraction > 0]
-    occurring = np.unique(having.classes).tolist()
+    occurring = np.flatnonzero(counts.sum(axis=0)).tolist()
     notes = []
     for part in wanted:
         absent = [labels[i] for i in occurring if not counts[part, i]]

@@ -49,20 +49,12 @@ def make_splits(
         ValueError: If the fractions leave nothing to train on, or the lengths differ.
     """
     targets = np.asarray(targets)
-    fractions = np.array([1 - val_fraction - test_fraction, val_fraction, test_fraction])
-    if fractions.min() < 0 or fractions[0] <= 0:
-        raise ValueError(f"fractions of {val_fraction} for val and {test_fraction} for test leave none to train on")
     if groups is not None and len(groups) != len(targets):
         raise ValueError(f"{len(groups)} groups do not fit {len(targets)} records")
-    rng = np.random.default_rng(seed)
-    if groups is None and targets.ndim == 1:
-        parts = stratify(targets, fractions, rng)
-    else:
-        units = np.arange(len(targets)) if groups is None else number_units(groups)
-        parts = np.array(ORDER)[assign_units(targets, units, fractions[ORDER].tolist(), rng, train=0)]
-    notes = describe_parts(targets, parts, fractions.tolist(), SPLIT_NAMES, classes, None if groups is None else unit)
-    train, val, test = (np.flatnonzero(parts == part) for part in range(3))
-    return Splits(train, val, test, notes, group_names(groups))
+    units = None if groups is None else number_units(groups)
+    splits = _divide(targets, units, classes, val_fraction, test_fraction, seed, unit)
+    splits.groups = group_names(groups)
+    return splits
 
 
 def from_column(
@@ -116,18 +108,40 @@ def divide_rows(
     rows: np.ndarray,
     targets: np.ndarray,
     *,
-    groups: Sequence[Hashable] | None,
+    groups: Sequence[Hashable] | np.ndarray | None,
     classes: Sequence[str] | None,
     val_fraction: float,
     seed: int,
     unit: str,
 ) -> Splits:
     """Divide some of the records into train and val, as `make_splits` does; the row numbers are those among all."""
-    kept = [groups[row] for row in rows.tolist()] if groups is not None else None
-    inner = make_splits(
-        targets[rows], groups=kept, classes=classes, val_fraction=val_fraction, test_fraction=0, seed=seed, unit=unit
-    )
+    units = None if groups is None else number_units(groups)[rows]
+    inner = _divide(targets[rows], units, classes, val_fraction, 0.0, seed, unit)
     return Splits(rows[inner.train], rows[inner.val], rows[inner.test], inner.notes)
+
+
+def _divide(
+    targets: np.ndarray,
+    units: np.ndarray | None,
+    classes: Sequence[str] | None,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    unit: str,
+) -> Splits:
+    """Divide records whose units have numbers (R,), if they are kept together."""
+    fractions = np.array([1 - val_fraction - test_fraction, val_fraction, test_fraction])
+    if fractions.min() < 0 or fractions[0] <= 0:
+        raise ValueError(f"fractions of {val_fraction} for val and {test_fraction} for test leave none to train on")
+    rng = np.random.default_rng(seed)
+    if units is None and targets.ndim == 1:
+        parts = stratify(targets, fractions, rng)
+    else:
+        numbers = np.arange(len(targets)) if units is None else number_units(units)
+        parts = np.array(ORDER)[assign_units(targets, numbers, fractions[ORDER].tolist(), rng, train=0)]
+    notes = describe_parts(targets, parts, fractions.tolist(), SPLIT_NAMES, classes, None if units is None else unit)
+    train, val, test = (np.flatnonzero(parts == part) for part in range(3))
+    return Splits(train, val, test, notes)
 
 
 def group_names(groups: Sequence[Hashable] | None) -> list[str] | None:

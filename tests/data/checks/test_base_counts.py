@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made import Made, load
 
-from genomix.data.checks.composition import count_bases, count_pairs
+from genomix.data.checks.base_counts import count_bases, count_pairs
 from genomix.data.checks.examined import Examined
 from genomix.data.checks.features import cut_end, one_hot
 from genomix.data.vocabulary import decode

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made import load, make_clean, reverse_complement, splits_of
 
-from genomix.data.checks import shortcuts
+from genomix.data.checks import choice
 from genomix.data.checks.examined import Examined
 
 
@@ -12,7 +12,7 @@ from genomix.data.checks.examined import Examined
 def choose(tmp_path):
     def choose(made):
         examined = Examined(load(made, tmp_path), None, fast=True, similarity=0.9, seed=0)
-        return shortcuts.choose_records(examined).tolist()
+        return choice.choose(examined).places.tolist()
 
     return choose
 
@@ -50,7 +50,7 @@ def test_what_the_splits_kept_together_is_a_group(tmp_path):
 def test_a_sample_keeps_the_shares_and_rare_classes(choose, monkeypatch):
     made = make_clean(1, num_records=1000, lengths=(40, 60))
     made.labels[:] = ["rare" if place < 25 else "abb"[place % 3] for place in range(1000)]
-    monkeypatch.setattr(shortcuts, "MOST_RECORDS", {True: 200})
+    monkeypatch.setattr(choice, "MOST_RECORDS", {True: 200})
     places = choose(made)
     labels, counts = np.unique([made.labels[place] for place in places], return_counts=True)
     assert dict(zip(labels.tolist(), counts.tolist(), strict=True)) == {"a": 65, "b": 130, "rare": 20}

@@ -16,16 +16,21 @@ def draw(seed, counts, shift):
     return targets, scores / scores.sum(axis=1, keepdims=True)
 
 
+def counts_of(counts):
+    """Records of each class, and of the others."""
+    return np.array(counts), sum(counts) - np.array(counts)
+
+
 def test_areas_of_two_classes():
     targets, probabilities = draw(1, [60, 40], 1.0)
-    (areas,) = measure_areas(targets, [probabilities], np.array([60, 40]), 0)
+    (areas,) = measure_areas(targets, [probabilities], *counts_of([60, 40]), 0)
     assert areas.value == pytest.approx(roc_auc_score(targets, probabilities[:, 1]))
     assert areas.low < areas.value < areas.high
 
 
 def test_areas_of_several_classes():
     targets, probabilities = draw(2, [50, 30, 20], 1.0)
-    (areas,) = measure_areas(targets, [probabilities], np.array([50, 30, 20]), 0)
+    (areas,) = measure_areas(targets, [probabilities], *counts_of([50, 30, 20]), 0)
     assert areas.value == pytest.approx(roc_auc_score(targets, probabilities, multi_class="ovr"))
     each = [roc_auc_score(targets == target, probabilities[:, target]) for target in range(3)]
     assert areas.class_values == pytest.approx(each)
@@ -35,16 +40,16 @@ def test_areas_of_several_classes():
 def test_runs_share_their_resamples():
     """A run less itself is 0 in every resample; with draws of its own it would not be."""
     targets, probabilities = draw(3, [40, 40], 0.5)
-    first, second = measure_areas(targets, [probabilities, probabilities], np.array([40, 40]), 0)
+    first, second = measure_areas(targets, [probabilities, probabilities], *counts_of([40, 40]), 0)
     assert np.array_equal(first.drawn, second.drawn)
 
 
 def test_perfect_predictions_of_few_records_are_uncertain():
     targets = np.repeat([0, 1], 5)
-    (areas,) = measure_areas(targets, [np.eye(2)[targets]], np.array([5, 5]), 0)
+    (areas,) = measure_areas(targets, [np.eye(2)[targets]], *counts_of([5, 5]), 0)
     assert areas.value == 1
     assert areas.low < 0.75
-    assert measure_areas(targets.repeat(40), [np.eye(2)[targets.repeat(40)]], np.array([200, 200]), 0)[0].low > 0.97
+    assert measure_areas(targets.repeat(40), [np.eye(2)[targets.repeat(40)]], *counts_of([200, 200]), 0)[0].low > 0.97
 
 
 @pytest.mark.parametrize("value", [0.5, 0.8, 0.97, 1.0])
@@ -56,7 +61,7 @@ def test_ends_of_the_score_interval_solve_its_equation(value):
     def variance(t):
         return t * (1 - t) * (1 + (half - 1) * ((1 - t) / (2 - t) + t / (1 + t))) / (num_positive * num_negative)
 
-    low, high = score_interval(value, np.array([num_positive, num_negative]))
+    low, high = score_interval(value, num_positive, num_negative)
     for end in (low, high):
         if 0 < end < 1:
             assert abs(value - end) == pytest.approx(1.959964 * variance(end) ** 0.5, rel=1e-5)
@@ -66,12 +71,12 @@ def test_ends_of_the_score_interval_solve_its_equation(value):
 def test_score_interval_covers_the_truth():
     """Of 400 samples of normal scores with a known area, 95 % or more of the intervals hold it."""
     rng = np.random.default_rng(4)
-    truth, counts = 0.760250, np.array([25, 25])  # of scores that are 1 standard deviation apart
-    targets = np.repeat([0, 1], counts)
+    truth = 0.760250  # of scores that are 1 standard deviation apart
+    targets = np.repeat([0, 1], 25)
     covered = 0
     for scores in rng.normal(size=(400, 50)) + targets:
         area = float(np.mean(scores[25:, None] > scores[:25]))
-        low, high = score_interval(area, counts)
+        low, high = score_interval(area, 25, 25)
         covered += low <= truth <= high
     assert 0.93 <= covered / 400 <= 0.99
 

@@ -1,4 +1,4 @@
-"""Bases, pairs of neighbours and ends of records. Shapes: R records, E bases of an end."""
+"""Bases and pairs of neighbours of records. Shapes: R records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba
 import numpy as np
 
-from genomix.data.vocabulary import BASES, PAD
+from genomix.data.vocabulary import BASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ NUM_LETTERS, NUM_BASES = len(BASES), 4
 CYTOSINE, GUANINE = BASES.index("C"), BASES.index("G")
 
 
-class Composition(NamedTuple):
+class BaseCounts(NamedTuple):
     """What records are made of: counts (R, 5) int64 of A, C, G, T and N."""
 
     counts: np.ndarray
@@ -27,6 +27,11 @@ class Composition(NamedTuple):
     def gc(self) -> np.ndarray:
         """Share of G and C among the known bases (R,); NaN where none is known."""
         return gc_of(self.counts)
+
+    @property
+    def is_known(self) -> np.ndarray:
+        """Whether a record has a base that is known (R,)."""
+        return self.counts[:, :NUM_BASES].any(axis=1)
 
     @property
     def unknown(self) -> np.ndarray:
@@ -41,12 +46,12 @@ def gc_of(counts: np.ndarray) -> np.ndarray:
     return np.divide(gc, known, out=np.full(np.shape(known), np.nan), where=known > 0)
 
 
-def count_bases(store: Store, rows: np.ndarray) -> Composition:
+def count_bases(store: Store, rows: np.ndarray) -> BaseCounts:
     """Count the bases of rows (R,) of a store."""
     counts = np.zeros((len(rows), NUM_LETTERS), np.int64)
     for place, row in enumerate(rows.tolist()):
         _count_bases(store.tokens(row), counts[place])
-    return Composition(counts)
+    return BaseCounts(counts)
 
 
 def count_pairs(store: Store, rows: np.ndarray) -> np.ndarray:
@@ -56,21 +61,6 @@ def count_pairs(store: Store, rows: np.ndarray) -> np.ndarray:
         _count_pairs(store.tokens(row), counts[place])
     known = counts[:, :NUM_BASES, :NUM_BASES].reshape(len(rows), -1)
     return known / np.maximum(known.sum(axis=1, keepdims=True), 1)
-
-
-def cut_ends(store: Store, rows: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the tokens of the first, the middle and the last `size` bp, each (R, E) uint8; `PAD` beyond the record.
-
-    The last bases stand at the right, so that column E - 1 is the end of every record.
-    """
-    first, middle, last = (np.full((len(rows), size), PAD, np.uint8) for _ in range(3))
-    for place, row in enumerate(rows.tolist()):
-        length = int(store.lengths[row])
-        taken, start = min(size, length), max(0, length - size) // 2
-        first[place, :taken] = store.tokens(row, 0, taken)
-        middle[place, :taken] = store.tokens(row, start, start + taken)
-        last[place, size - taken :] = store.tokens(row, length - taken, length)
-    return first, middle, last
 
 
 def _compiled(function: Callable[..., None]) -> Callable[..., None]:
