@@ -78,11 +78,12 @@ def share_covered(ends, truth):
     return np.mean((low <= truth + 1e-9) & (truth <= high + 1e-9))
 
 
-MODERATE, NEARLY_PERFECT, UNEVEN = (1.2, 0.5, 1.0), (2.5, 0.5, 1.0), (1.2, 0.2, 0.5)
+MODERATE, NEARLY_PERFECT, UNEVEN, RARE = (1.2, 0.5, 1.0), (2.5, 0.5, 1.0), (1.2, 0.2, 0.5), (2.5, 0.1, 1.0)
 
 
 @pytest.mark.parametrize(
-    ("problem", "num_records"), [(MODERATE, 60), (NEARLY_PERFECT, 60), (UNEVEN, 60), (NEARLY_PERFECT, 20)]
+    ("problem", "num_records"),
+    [(MODERATE, 60), (NEARLY_PERFECT, 60), (UNEVEN, 60), (NEARLY_PERFECT, 20), (RARE, 100)],
 )
 def test_intervals_hold_the_truth_about_as_often_as_they_say(problem, num_records):
     """Of 300 sets 95 % are 0.95 +- 0.0126; small sets of good models hold it more often, pr_auc a little less."""

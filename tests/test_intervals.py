@@ -113,3 +113,16 @@ def test_a_model_that_always_says_the_same_is_not_known_to_have_no_skill():
     for name, value, least in (("mcc", 0, 0.3), ("balanced_accuracy", 0.5, 0.05)):
         assert found.values[name] == value
         assert found.intervals[name].low < value - least < value + least < found.intervals[name].high
+
+
+def test_one_pair_in_the_wrong_order_is_not_enough_to_know_how_rare_such_pairs_are():
+    targets = np.array([0] * 180 + [1] * 20)
+    probability = np.linspace(0.01, 0.99, 200)
+    probability[[179, 180]] = probability[[180, 179]]
+    found = compute_metrics(targets, np.stack([1 - probability, probability], axis=1), ["a", "b"], num_resamples=200)
+    value = 1 - 1 / (180 * 20)
+    assert found.values["roc_auc"] == pytest.approx(value)
+    evidence = evidence_of(np.array([180, 20]))
+    largest = 4 * evidence.num_records
+    expected = score_interval(value, spread_to(value, np.sqrt(value * (1 - value) / largest)), evidence, 0.95)
+    assert found.intervals["roc_auc"].low == pytest.approx(expected.low, abs=1e-9)

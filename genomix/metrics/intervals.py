@@ -55,7 +55,7 @@ def intervals_of(
             intervals[name] = score_interval(
                 value,
                 drawn,
-                plain,
+                macro if name in MACRO else plain,
                 confidence_level,
                 least=LEAST.get(name, 0.0),
                 most_times=2 * num_classes,

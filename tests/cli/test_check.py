@@ -106,7 +106,16 @@ def test_several_labels_a_record(genomix, clean):
     assert done.code == PASSED, done.stderr
     found = json.loads(done.stdout)
     assert found["checks"][0]["figures"]["counts"] == {"a": 60, "b": 60}
-    assert sorted(found["checks"][6]["figures"]["classes"]) == ["-", "a", "a;b", "b"]
+    assert found["checks"][6]["figures"]["classes"] == ["a", "b"]
+
+
+def test_labels_that_are_paths(genomix, clean):
+    rows = [f"r{number}\tlife;{'ab'[number % 2]}" for number in range(120)]
+    (clean / "paths.tsv").write_text("id\tlabel\n" + "\n".join(rows) + "\n")
+    done = genomix("check", "data.fa", "paths.tsv", "--levels", "kingdom,phylum", "--fast", directory=clean)
+    assert (done.code, done.stderr) == (PASSED, "")
+    assert "class life;a" in done.stdout
+    assert "have a semicolon" in genomix("check", "data.fa", "paths.tsv", "--fast", directory=clean).stderr
 
 
 @pytest.mark.parametrize(
@@ -118,6 +127,9 @@ def test_several_labels_a_record(genomix, clean):
         (("data.fa", "labels.tsv", "--similarity", 0), 2, "--similarity 0: give a value over 0 and at most 1"),
         (("data.fa", "labels.tsv", "--similarity", "much"), 2, "--similarity"),
         (("data.fa", "labels.tsv", "--threads", 0), 2, "--threads"),
+        (("data.fa", "labels.tsv", "--levels", "kingdom"), 2, "name at least two levels"),
+        (("data.fa", "labels.tsv", "--levels", "kingdom,phylum"), 65, "r0"),
+        (("data.fa", "labels.tsv", "--levels", "a,b", "--multi-label"), 2, "leave one of them out"),
         (("data.fa", "labels.tsv", "-o", "none/checks.json"), 73, "there is no directory none"),
         (("data.fa", "labels.tsv", "-o", "labels.tsv"), 73, "use --force"),
         (("data.fa", "bad.tsv"), 65, "r1"),

@@ -236,6 +236,14 @@ def test_the_table_has_a_row_for_each_run_and_metric(genomix, compare, runs):
     assert genomix(*words, "--force", directory=runs).code == 0
 
 
+def test_the_mend_for_folds_names_their_number(genomix, runs):
+    folds = "id\tlabel\tfold\n" + "".join(f"{name}\t{'ab'[row % 2]}\t{1 + row % 3}\n" for row, name in enumerate(IDS))
+    lay_out(runs, {"good/splits.tsv": folds, "bad/predictions.tsv": to_predictions(IDS[:20], [])})
+    said = genomix("compare", "good", "bad", directory=runs).stderr
+    assert "(genomix train data.fa good/splits.tsv --folds 3 -o ...)" in said
+    assert "bad/splits.tsv -o ...)" in genomix("compare", "bad", "good", directory=runs).stderr
+
+
 def test_help_waits_for_no_heavy_import(environment):
     program = (
         "import atexit, sys; sys.argv = ['genomix', 'compare', '--help'];"

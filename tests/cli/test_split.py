@@ -84,6 +84,11 @@ def test_a_higher_similarity_makes_smaller_clusters(genomix, place):
     assert f"split by similarity of 0.999 or more; {2 * NUM_FAMILIES} clusters" in done.stderr
 
 
+def test_similarity_1_keeps_copies_together(genomix, place):
+    done = split(genomix, place, "--split", "similarity", "--similarity", "1")
+    assert f"split by similarity of 1; {2 * NUM_FAMILIES} clusters" in done.stderr
+
+
 def test_folds_in_a_file(genomix, place, tmp_path):
     done = split(genomix, place, "--split", "similarity", "--folds", 3, "-o", tmp_path / "folds.tsv")
     assert done.stdout == ""
@@ -146,6 +151,8 @@ def test_splits_from_a_file(genomix, place):
     assert {row["fold"] == "" for row in rows if row["split"] == "test"} == {True}
     assert {row["fold"] for row in rows if row["split"] == "train"} == {"1", "2", "3"}
     assert re.search(r"fold 3 +held out +all\n", folds.stderr)
+    assert "split at random; the given test records are held out\n" in folds.stderr
+    assert folds.stderr.count("folds are made of the 24 records of train and val in the column split") == 1
 
 
 def test_records_of_several_classes(genomix, place, tmp_path):
@@ -168,6 +175,7 @@ BAD = [
     ("--split chromosome", USAGE, "'chromosome'"),
     ("--split similarity --similarity 0.01 --folds 20", BAD_DATA, "which stay whole: too few for 20 folds; a higher"),
     ("--similarity 1.5", USAGE, "data.similarity"),
+    ("--similarity 0", USAGE, "data.similarity"),
     ("--val-fraction 0.6 --test-fraction 0.5", USAGE, "val_fraction and test_fraction must sum to less than 1"),
     ("--splits given.tsv --split random", USAGE, "--split random: --splits given.tsv names the splits already"),
     ("--splits nowhere.tsv", NO_INPUT, "nowhere.tsv: there is no such file"),

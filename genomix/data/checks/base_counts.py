@@ -31,7 +31,7 @@ class BaseCounts(NamedTuple):
     @property
     def is_known(self) -> np.ndarray:
         """Whether a record has a base that is known (R,)."""
-        return self.counts[:, :NUM_BASES].any(axis=1)
+        return self.counts[:, :NUM_BASES].sum(axis=1) > 0
 
     @property
     def unknown(self) -> np.ndarray:

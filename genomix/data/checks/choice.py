@@ -94,8 +94,12 @@ def _by_label(examined: Examined, places: np.ndarray) -> Choice:
         places = np.sort(drawn[is_chosen])
         kept = kept[_frequent_labels(truth[places][:, kept], examined.units[places])[0]]
     truth, units = truth[places][:, kept], examined.units[places]
-    sides = [np.array([len(np.unique(units[column])) for column in side.T], np.int64) for side in (truth, ~truth)]
-    return Choice(places, truth, [examined.records.classes[label] for label in kept.tolist()], *sides, is_cut)
+    with_label, without = (
+        np.array([len(np.unique(units[column])) for column in side.T], np.int64) for side in (truth, ~truth)
+    )
+    return Choice(
+        places, truth, [examined.records.classes[label] for label in kept.tolist()], with_label, without, is_cut
+    )
 
 
 def _frequent_labels(truth: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -115,7 +115,7 @@ def _judge(
     if areas is None:
         figures = figures | {"roc_auc": 0.5, "low": 0.5, "high": 0.5}
         return Check(name, "PASS", f"{subject} nothing, as it is the same in all records.", figures)
-    noun, nouns = ("label", "labels") if choice.is_multi else ("class", "classes")
+    told, nouns = ("labels", "labels") if choice.is_multi else ("class", "classes")
     figures = figures | {"roc_auc": areas.value, "low": areas.low, "high": areas.high}
     verdict = _decide(areas, further, is_artefact=is_artefact)
     best = verdict.best
@@ -133,14 +133,14 @@ def _judge(
         if areas.is_mean:
             there += f' ("{choice.classes[best]}" {further.class_values[best]:.2f})'
         if status == "PASS" and verdict.level_alone:
-            text = f"{subject} the {noun}, but hardly better than those {FURTHER_BP} bp further in: {found}, and there"
+            text = f"{subject} the {told}, but hardly better than those {FURTHER_BP} bp further in: {found}, and there"
             reason = "that comes of composition or of records that are all aligned, not of an adapter"
             return Check(name, "PASS", f"{text} {there}; {reason}.", figures)
         found += f"; {FURTHER_BP} bp further in {there}"
     if status == "PASS":
         much = "little" if areas.value < SUSPICIOUS else "some" if areas.value < TELLING else "much"
         why = "" if much == "little" else ", not enough to warn of" if is_artefact else ", which may be biology"
-        return Check(name, status, f"{subject} {much} of the {noun}{why}: {found}.", figures)
+        return Check(name, status, f"{subject} {much} of the {told}{why}: {found}.", figures)
     if feature.tokens is not None:
         motif = find_motif(feature.tokens, choice.truth, MOTIF_BP, is_start=name == "start_shortcut")
         label = choice.classes[motif.target]
@@ -150,7 +150,7 @@ def _judge(
                 f'; {motif.letters} stands there in {percent(motif.share)} of "{label}" and in '
                 f"{percent(motif.share_of_others)} of the others"
             )
-    return Check(name, status, f"{subject} the {noun} with {found}: {mend}.", figures)
+    return Check(name, status, f"{subject} the {told} with {found}: {mend}.", figures)
 
 
 class Verdict(NamedTuple):

@@ -85,8 +85,7 @@ def _count_anew(records: LabelledRecords, sketches: Sketches, numbers: np.ndarra
     counts = np.bincount(numbers)
     rows = np.flatnonzero(counts[numbers] > 1)
     rows = rows[np.argsort(numbers[rows], kind="stable")]
-    firsts = np.flatnonzero(np.diff(numbers[rows], prepend=-1))
-    ends = np.append(firsts[1:], len(rows))
+    ends = np.append(np.flatnonzero(np.diff(numbers[rows])) + 1, len(rows))
     sums = np.concatenate(([0], np.cumsum(records.store.lengths[records.indices[rows]])))
     parted, next_number, first, estimated = numbers.copy(), len(counts), 0, 0
     while first < len(rows):
@@ -95,7 +94,7 @@ def _count_anew(records: LabelledRecords, sketches: Sketches, numbers: np.ndarra
         if len(fitting):
             batch = rows[first:end]
             found = clusters(sketch(records.store, records.indices[batch], k=sketches.k, most_hashes=MOST_HASHES), 1.0)
-            parted[batch] = next_number + np.unique(found, return_inverse=True)[1]
+            parted[batch] = next_number + found
             next_number += int(found.max()) + 1
         else:
             estimated += end - first

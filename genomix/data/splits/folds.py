@@ -91,7 +91,8 @@ def from_folds(
         unit: As for `make_splits`.
 
     Returns:
-        For each fold its splits, in the natural order of their names: the fold is the test. The first has the notes on all.
+        For each fold its splits, in the natural order of their names: the fold is the test. The first has the notes on
+        all of them.
 
     Raises:
         DataError: If there are fewer than 2 folds.

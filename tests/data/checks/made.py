@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from genomix.data.label_sets import PLAIN
 from genomix.data.labels import load_labelled
 from genomix.data.splits import from_column
 
@@ -58,7 +59,7 @@ def make_clean(seed=0, num_records=NUM_RECORDS, lengths=LENGTHS, classes=("a", "
     )
 
 
-def load(made, directory):
+def load(made, directory, kind=PLAIN):
     """Return the labelled records of a set, as a user's files give them."""
     fasta, table = directory / "data.fa", directory / "labels.tsv"
     fasta.write_text("".join(f">r{place}\n{sequence}\n" for place, sequence in enumerate(made.sequences)))
@@ -68,7 +69,9 @@ def load(made, directory):
         for place in range(len(made.labels))
     ]
     table.write_text("".join("\t".join(row) + "\n" for row in [columns, *rows]))
-    return load_labelled([str(fasta)], str(table), cache_dir=directory / "cache", min_per_class=1, warn=lambda _: None)
+    return load_labelled(
+        [str(fasta)], str(table), cache_dir=directory / "cache", min_per_class=1, kind=kind, warn=lambda _: None
+    )
 
 
 def splits_of(records):

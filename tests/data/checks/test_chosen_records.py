@@ -58,6 +58,29 @@ def test_a_sample_keeps_the_shares_and_rare_classes(choose, monkeypatch):
     assert places != list(range(len(places)))
 
 
+def test_of_many_classes_the_most_frequent_are_looked_at(tmp_path, monkeypatch, checked):
+    made = make_clean(1, num_records=200, lengths=(40, 60))
+    made.labels[:] = ["a"] * 30 + ["b"] * 60 + ["c"] * 20 + ["d"] * 50 + ["e"] * 40
+    monkeypatch.setattr(choice, "MOST_PROBABILITIES", {True: 200})
+    chosen = choice.choose(Examined(load(made, tmp_path), None, fast=True, similarity=0.9, seed=0))
+    assert (chosen.classes, chosen.is_cut) == (["b", "d", "e"], True)
+    assert {made.labels[place] for place in chosen.places.tolist()} == {"b", "d", "e"}
+    assert chosen.truth.tolist() == ["bde".index(made.labels[place]) for place in chosen.places.tolist()]
+    assert chosen.with_class.tolist() == np.bincount(chosen.truth).tolist()
+    assert (chosen.without == len(chosen.places) - chosen.with_class).all()
+    assert len(chosen.places) <= 20 * 3 + 10
+    check = checked(made, with_splits=False)["length_shortcut"]
+    assert "looked for in the 3 most frequent of 5 classes" in check.sentence
+    assert (check.figures["classes"], check.figures["num_classes_of"]) == (["b", "d", "e"], 5)
+
+
+def test_probabilities_stay_few_whatever_the_number_of_classes(tmp_path):
+    made = make_clean(1, num_records=2000, lengths=(40, 60), classes=tuple(f"c{number}" for number in range(100)))
+    chosen = choice.choose(Examined(load(made, tmp_path), None, fast=True, similarity=0.9, seed=0))
+    assert 50 <= len(chosen.classes) <= 54
+    assert len(chosen.places) * len(chosen.classes) <= choice.MOST_PROBABILITIES[True]
+
+
 def test_nothing_is_said_of_a_single_class(checked):
     made = make_clean(1, num_records=40)
     made.labels[:] = ["b" if place < 3 else "a" for place in range(40)]

@@ -5,6 +5,7 @@ import pytest
 from made import make_clean, mutated, random_dna, reverse_complement
 
 ADAPTER = "AGATCGGAAGAGCACACGTCTGAACTCCAGTCA"
+RICH = [0.13, 0.37, 0.37, 0.13]
 
 
 def raised(found):
@@ -109,6 +110,26 @@ class TestUndivided:
         assert found["duplicates"].figures["num_reversed"] == 1
 
 
+class TestNoKnownBase:
+    """Records of N alone are reported as such, not as copies of each other, nor as wrongly labelled."""
+
+    @pytest.mark.parametrize("with_splits", [True, False])
+    def test_records_of_n_alone(self, checked, with_splits):
+        made = make_clean(seed=4)
+        for place in range(12):
+            made.sequences[place] = "N" * 300
+        found = checked(made, with_splits=with_splits)
+        assert raised(found) == {"unknown": "WARN"}
+        assert found["unknown"].figures["num_empty"] == 12
+        assert found["duplicates"].figures["num_copies"] == 0
+        assert found["conflicts"].figures["num_identical"] == 0
+
+    def test_copies_with_some_n_are_copies(self, checked):
+        made = make_clean(seed=4, num_records=1200, lengths=(60, 80))
+        made.sequences[2] = made.sequences[0] = made.sequences[0] + "N" * 5
+        assert checked(made, with_splits=False)["duplicates"].figures["num_copies"] == 1
+
+
 class TestConflicts:
     def test_swapped_labels_of_duplicates(self, checked):
         made = make_clean(seed=5)
@@ -189,9 +210,34 @@ class TestShortcuts:
     def test_an_adapter_in_one_of_many_classes(self, checked):
         made = make_clean(seed=7, num_records=600, classes=tuple("abcdefghij"))
         found = checked(self.of_class(made, "c", lambda sequence: ADAPTER + sequence[len(ADAPTER) :]))
-        assert found["start_shortcut"].status == "WARN"
+        assert raised(found) == {"start_shortcut": "FAIL"}
         assert found["start_shortcut"].figures["roc_auc"] < 0.65
         assert '"c" told best with 1.00' in found["start_shortcut"].sentence
+        assert 'AGATCGGA stands there in 100 % of "c"' in found["start_shortcut"].sentence
+
+    @pytest.mark.parametrize(("share", "status"), [(1, "FAIL"), (0.85, "WARN"), (0.5, None)])
+    def test_one_of_many_classes_is_longer(self, checked, share, status):
+        made, rng = make_clean(seed=7, num_records=600, classes=tuple("abcdefghij")), np.random.default_rng(107)
+
+        def lengthen(sequence):
+            return sequence + random_dna(rng, 250) if rng.random() < share else sequence
+
+        found = checked(self.of_class(made, "c", lengthen))
+        assert raised(found) == ({"length_shortcut": status} if status else {})
+        assert found["length_shortcut"].figures["low"] < 0.65
+        assert '"c" told best' in found["length_shortcut"].sentence
+
+    @pytest.mark.parametrize(("adapter", "status"), [("", "PASS"), (ADAPTER, "WARN")])
+    def test_one_of_many_classes_is_of_another_composition(self, checked, adapter, status):
+        made, rng = make_clean(seed=7, num_records=600, classes=tuple("abcdefghij")), np.random.default_rng(108)
+
+        def change(sequence):
+            return adapter + "".join(rng.choice(list("ACGT"), size=len(sequence) - len(adapter), p=RICH))
+
+        check = checked(self.of_class(made, "c", change))["start_shortcut"]
+        assert check.status == status
+        assert check.figures["by_class"]["c"] > 0.9
+        assert ("hardly better than those 100 bp further in" in check.sentence) == (status == "PASS")
 
     def test_a_class_with_more_unknown_bases(self, checked):
         def with_unknown(sequence):

@@ -6,6 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from genomix.data.checks.features import find_motif
 from genomix.data.checks.predictability import measure_areas, predict_out_of_fold, score_interval
+from genomix.data.checks.shortcuts import _lower_end
 
 
 def draw(seed, counts, shift):
@@ -110,3 +111,11 @@ def test_find_motif():
     assert motif == ("AC", 0, 1.0, 0.0)
     motif = find_motif(tokens, targets, 2, is_start=False)
     assert (motif.letters, motif.target, motif.share, motif.share_of_others) == ("GG", 1, 0.5, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "shown"),
+    [(0.8999, "0.899"), (0.9, "0.900"), (0.9049, "0.904"), (0.905001, "0.91"), (0.6462, "0.646"), (0.71234, "0.71")],
+)
+def test_lower_ends_near_a_limit_show_their_side_of_it(low, shown):
+    assert _lower_end(low) == shown

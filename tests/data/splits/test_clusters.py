@@ -1,13 +1,17 @@
 """Clusters of similar records: planted families are found and stay on one side."""
 
+import re
+
 import numpy as np
 import pytest
-from made_records import make_families, random_text, read_records, reverse_complement
+from made_records import COMPLEMENT, make_families, random_text, read_records, reverse_complement
 
 from genomix.config import DataConfig
 from genomix.data.similarity import Sketches
-from genomix.data.splits import divide_into_folds, divide_records, measure_nearness
+from genomix.data.similarity import clusters as find_clusters
+from genomix.data.splits import Splits, divide_into_folds, divide_records, measure_nearness
 from genomix.data.splits.clusters import by_similarity, lower_threshold
+from genomix.data.splits.parts import no_rows
 
 NUM_FAMILIES = 12
 
@@ -37,6 +41,69 @@ def test_a_higher_threshold_parts_the_mutated_copies(records):
     by_kind = dict(zip(kinds[:5], names[:5], strict=True))
     assert by_kind["original"] == by_kind["reversed"] == by_kind["piece"]
     assert len({by_kind["original"], by_kind["mutated"], by_kind["both"]}) == 3
+
+
+def at_one(records):
+    """The names of the clusters of similarity 1, by the kind of the record, of each family."""
+    units = by_similarity(records, DataConfig(similarity=1).similarity)
+    names = {}
+    for record_id, name in zip(records.ids, units.names, strict=True):
+        family, kind = record_id.split("-")
+        names.setdefault(family, {})[kind] = name
+    return names, units.notes
+
+
+def assert_exact(names):
+    for family, by_kind in names.items():
+        original = f"{family}-original"
+        assert by_kind["original"] == by_kind["reversed"] == by_kind["piece"] == original
+        assert by_kind["mutated"] != original != by_kind["both"] != by_kind["mutated"]
+
+
+def test_at_similarity_1_what_differs_is_apart(records):
+    names, notes = at_one(records)
+    assert_exact(names)
+    assert notes == []
+
+
+def near_copies(directory, num_families=8):
+    """Families with a copy that differs in one base near an end of the piece, which a sample may not see."""
+    sequences, _ = make_families(num_families)
+    for family in range(num_families):
+        text = sequences[f"f{family}-original"]
+        sequences[f"f{family}-near"] = text[:201] + text[201].translate(COMPLEMENT) + text[202:]
+    return read_records(directory, sequences, {name: "ab"[n % 2] for n, name in enumerate(sequences)})
+
+
+@pytest.mark.parametrize("room", [2600, 5000])
+def test_at_similarity_1_what_looks_the_same_in_a_sample_is_counted_anew(tmp_path, monkeypatch, room):
+    """Each family fits in the room with its near copy: several batches."""
+    from genomix.data.splits import clusters
+
+    records = near_copies(tmp_path)
+    monkeypatch.setattr(clusters, "MOST_HASHES", room)
+    sketches = clusters.sketch_all(records)
+    assert sketches.fraction < 1
+    estimated = find_clusters(sketches, 1.0)
+    row = records.ids.index
+    assert any(estimated[row(f"f{n}-original")] == estimated[row(f"f{n}-near")] for n in range(8))
+    names, notes = at_one(records)
+    assert_exact(names)
+    assert all(by_kind["near"] != by_kind["original"] for by_kind in names.values())
+    assert notes == []
+
+
+def test_at_similarity_1_what_is_too_large_to_count_is_noted(tmp_path, monkeypatch):
+    from genomix.data.splits import clusters
+
+    records = near_copies(tmp_path)
+    monkeypatch.setattr(clusters, "MOST_HASHES", 1000)
+    names, notes = at_one(records)
+    for family, by_kind in names.items():
+        assert by_kind["original"] == by_kind["reversed"] == f"{family}-original"
+    assert re.match(
+        r"\d+ records are in clusters too large to count all their k-mers; .* estimated from \d+ %", notes[0]
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -92,6 +159,13 @@ def test_records_too_short_for_a_k_mer_are_similar_to_the_same(tmp_path):
 def test_the_nearest_of_val_where_there_is_no_test(records):
     splits = divide_records(records, DataConfig(split="random", test_fraction=0.0), 0)
     assert len(measure_nearness(records, [splits])) == len(splits.val)
+
+
+def test_the_nearest_of_parts_without_records(records):
+    rows = np.arange(len(records.labels))
+    nothing_held_out, nothing_learnt = Splits(rows, no_rows(), no_rows()), Splits(no_rows(), no_rows(), rows)
+    assert measure_nearness(records, [nothing_held_out]).shape == (0,)
+    assert measure_nearness(records, [nothing_learnt]).tolist() == [0.0] * len(rows)
 
 
 @pytest.mark.parametrize(("num_kmers", "fraction", "threshold"), [(500, 0.3, 0.9), (2000, 0.1, 0.95), (400, 0.9, 0.8)])

@@ -76,13 +76,24 @@ def test_impossible_numbers(num_folds):
         make_folds([0, 1] * 3, num_folds, groups=[1, 1, 2, 2, 3, 3])
 
 
-def test_notes_name_the_fold():
+def test_notes_on_all_folds_are_with_the_first_and_others_name_the_fold():
     folds = make_folds([0] * 10 + [1], 2, classes=["human", "worm"])
-    for one in folds:
-        assert one.notes[0].startswith("class 'worm' has no record in fold ")
-    inner = [note for one in folds for note in one.notes[1:]]
+    common, *inner = [note for one in folds for note in one.notes]
+    assert common == folds[0].notes[0]
+    assert common.startswith("class 'worm' has no record in fold ")
     assert len(inner) == 1
     assert re.fullmatch("fold [12]: class 'worm' has no record in val: it has too few records", inner[0])
+
+
+def test_folds_of_groups_of_one_record_are_as_even_as_those_of_records():
+    targets = np.random.default_rng(1).permutation(np.repeat([0, 1, 2], [200, 60, 7]))
+    folds = make_folds(targets, 4, groups=[f"g{row}" for row in range(267)], seed=3)
+    assert_folds(folds, 267)
+    for index in range(3):
+        counts = [np.sum(targets[one.test] == index) for one in folds]
+        assert max(counts) - min(counts) <= 1
+    sizes = [len(one.test) for one in folds]
+    assert max(sizes) - min(sizes) <= 1
 
 
 def test_given_folds_are_taken_in_natural_order():

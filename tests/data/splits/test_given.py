@@ -55,6 +55,21 @@ def test_other_labels_there_are_told(take):
     assert "1 of 4 records have another label there, such as 'r1'" in found.warnings[0]
 
 
+def test_sets_of_labels_may_be_written_in_any_order(take):
+    records = records_of(["a;b", "-", "a", "b"], is_multi=True)
+    table = "id\tlabel\tsplit\nr0\tb; a\ttrain\nr1\t-\tval\nr2\t{}\ttest\nr3\tb\ttrain\n"
+    assert take(table.format("a;a"), records).warnings == []
+    assert "1 of 4 records have another label there, such as 'r2'" in take(table.format("a;b"), records).warnings[0]
+    paths = records_of(["a;b", "a;b", "a;c", "a;c"])
+    told = take("id\tlabel\tsplit\nr0\tb;a\ttrain\nr1\ta;b\tval\nr2\ta;c\ttest\nr3\ta;c\ttrain\n", paths).warnings
+    assert "1 of 4 records have another label" in told[0]
+
+
+def test_a_record_without_a_row_is_a_mistake_whatever_is_missing_otherwise(take):
+    with pytest.raises(DataError, match='record "r2" is not in '):
+        take(SPLITS.replace("r2\ttest\n", ""), on_missing="skip")
+
+
 def test_rows_without_a_record_are_passed_over_if_asked(take):
     found = take(SPLITS + "r9\ttest\n", on_missing="skip")
     assert found.splits == ["train", "val", "test", "train"]
