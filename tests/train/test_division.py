@@ -42,7 +42,7 @@ def test_what_is_not_there_is_refused(records):
         divide_folds(records, make_config())
 
 
-@pytest.mark.parametrize("value", [0, 1, "high"])
-def test_a_similarity_is_between_0_and_1(value):
+@pytest.mark.parametrize("value", [0, 1.1, "high"])
+def test_a_similarity_is_over_0_and_at_most_1(value):
     with pytest.raises(UsageError, match=r"data\.similarity"):
         make_config(overrides={"data.similarity": value})
