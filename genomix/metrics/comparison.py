@@ -107,6 +107,11 @@ def compare_metrics(
 ) -> Comparison:
     """Measure runs on the same records, and set each against a baseline, record by record.
 
+    Of equally good runs p is up to 0.05 in 4 to 10 % of data sets of 200 records, and the 95 % intervals of differences
+    hold the truth in 88 to 96 % (`benchmarks/interval_coverage.py`). With 50 records they do so in 55 to 96 %, the less
+    the fewer records are wrong, and of losses p is up to 0.05 in 6 to 12 %. That of the calibration error is no test:
+    chance lifts the values of both runs.
+
     Args:
         targets: Class indices (R,).
         probabilities: Of each of the T runs by its name, (R, C); rows sum to 1.

@@ -1,4 +1,17 @@
-"""Confidence intervals of metrics, from the bootstrap resamples of their records. Shapes: C classes, S resamples."""
+"""Confidence intervals of metrics, from the bootstrap resamples of their records. Shapes: C classes, S resamples.
+
+How often those of 95 % hold the truth (`benchmarks/interval_coverage.py`: 1,000 data sets each of 16 problems of two
+and five classes, even or 9 to 1, accuracy 0.7 to 0.98, 1,000 resamples; of 1,000 records 400 resamples, and 300 data
+sets of five classes), beside percentile intervals of the same resamples:
+
+| records | ours | percentile | ece, ours | ece, percentile |
+|---|---|---|---|---|
+| 50 | 91 to 99 %, mean 97 % | 39 to 95 % | 91 to 100 % | 0 to 89 % |
+| 200 | 91 to 98 %, mean 95 % | 77 to 96 % | 92 to 98 % | 0 to 89 % |
+| 1,000 | 91 to 98 %, mean 94 % | 87 to 96 % | 94 to 99 % | 0 to 94 % |
+
+With few records of a rare class, or few wrong ones, they hold it rather more often than 95 %; pr_auc is held least.
+"""
 
 from __future__ import annotations
 
