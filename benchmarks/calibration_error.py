@@ -1,6 +1,6 @@
 """What the temperature does to the calibration error, and how often label sets hold the true class.
 
-    python benchmarks/calibration_error.py data/promoters data/enhancers --models kmer paramixer --max-time 60s \
+    python benchmarks/calibration_error.py data/promoters data/enhancers --models kmer paramixer --budget 60s \
         --results benchmarks/results/calibration.json
 
 Each folder holds data.fa.gz and labels.tsv (id, label, split). First each model is trained by `genomix train`, and the
@@ -51,7 +51,7 @@ def measure_temperature(
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-m", "genomix", "train", folder / "data.fa.gz", folder / "labels.tsv", "-o", out]
         command += ["--model", model, "--threads", options.threads, "--seed", options.seed, "--force", "--quiet"]
-        command += ["--no-baselines", *([] if model == "kmer" else ["--max-time", options.max_time])]
+        command += ["--no-baselines", *([] if model == "kmer" else ["--budget", options.budget])]
         subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
         [scorer] = load_scorer(out, calibrated=False).members
     calibration = scorer.model.calibration
@@ -140,7 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--models", nargs="*", default=["kmer", "paramixer"], metavar="PRESET")
-    parser.add_argument("--max-time", default="60s", help="to train each network")
+    parser.add_argument("--budget", default="60s", help="to train each network")
     parser.add_argument("--coverage", type=float, default=0.9)
     parser.add_argument("--splits", type=int, default=20, help="random divisions")
     parser.add_argument("--k", type=int, default=4, help="length of the k-mers for these")
@@ -158,7 +158,7 @@ def main() -> None:
     for rows in filter(None, (temperature, coverage)):
         print(to_markdown(rows), end="\n\n")
     if options.results:
-        content = {"max_time": options.max_time, "seed": options.seed, "k": options.k}
+        content = {"budget": options.budget, "seed": options.seed, "k": options.k}
         content |= {"temperature": temperature, "coverage": coverage}
         options.results.write_text(json.dumps(content, indent=1) + "\n")
 

@@ -93,7 +93,7 @@ def train(sized: Sized, options: argparse.Namespace) -> Path:
         record.write_text(json.dumps(asked))
         settings = [part for key, value in sized.overrides.items() for part in ("--set", f"{key}={value}")]
         command = [sys.executable, "-m", "genomix", "train", options.sequences, options.labels, "-o", str(out)]
-        command += ["--model", sized.preset, *settings, "--max-time", f"{60 * options.minutes:.0f}s", "--threads", "1"]
+        command += ["--model", sized.preset, *settings, "--budget", f"{60 * options.minutes:.0f}s", "--threads", "1"]
         command += [
             "--max-epochs",
             "100000",

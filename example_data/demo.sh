@@ -10,7 +10,7 @@ mkdir -p "$out"
 
 show() { printf '\n$ genomix %s\n' "$*"; "$genomix" "$@"; }
 
-show train $data.fa.gz $data.tsv --out "$out/run" --max-time 2m
+show train $data.fa.gz $data.tsv --out "$out/run" --budget 2m
 show evaluate "$out/run" $data.fa.gz $data.tsv --split test
 show predict "$out/run" $data.fa.gz --output "$out/predictions.tsv"
 head -n 4 "$out/predictions.tsv"

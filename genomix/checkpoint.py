@@ -27,9 +27,10 @@ CONFIG, WEIGHTS, META = "config.yaml", "model.safetensors", "meta.json"
 SPLITS, HISTORY, METRICS, PREDICTIONS, LOG = "splits.tsv", "history.csv", "metrics.json", "predictions.tsv", "train.log"
 CHECKS, HELD_OUT, REPORT = "checks.json", "held_out.tsv", "report.html"
 CALIBRATION, REFERENCE = "calibration.json", "reference.safetensors"
+CHECKPOINT, CHECKPOINT_BEFORE, BEGUN = "checkpoint.pt", "checkpoint-before.pt", "begun.json"
 FILES = (
     *(CONFIG, WEIGHTS, META, SPLITS, HISTORY, METRICS, PREDICTIONS, LOG),
-    *(CHECKS, HELD_OUT, CALIBRATION, REFERENCE, REPORT),
+    *(CHECKS, HELD_OUT, CALIBRATION, REFERENCE, REPORT, CHECKPOINT, CHECKPOINT_BEFORE, BEGUN),
 )
 MEMBER = re.compile(r"(?:fold|member)-([0-9]+)")
 """Names of the runs in a directory of several."""
@@ -235,6 +236,24 @@ def clear(directory: Path) -> None:
             if folder != directory:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
+
+
+def end(directory: Path) -> None:
+    """Remove what is only needed to go on with a training, once it is complete."""
+    for name in (CHECKPOINT, CHECKPOINT_BEFORE, BEGUN):
+        (directory / name).unlink(missing_ok=True)
+
+
+def is_complete(directory: Path) -> bool:
+    """Say whether a run directory holds all that a training, or several, leave at their end."""
+    files = (METRICS, META)
+    begun = (CHECKPOINT, CHECKPOINT_BEFORE, BEGUN)
+    has_model = (directory / WEIGHTS).is_file() or bool(_stated_members(directory / META))
+    return (
+        has_model
+        and all((directory / name).is_file() for name in files)
+        and not any((directory / name).exists() for name in begun)
+    )
 
 
 def is_model(path: str | Path) -> bool:

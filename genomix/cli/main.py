@@ -10,8 +10,24 @@ from typing import Annotated, Any
 import typer
 
 import genomix
-from genomix.cli import benchmark, check, compare, evaluate, models, predict, report, simulate, split, train
-from genomix.errors import CannotWriteError, GenomixError
+from genomix.cli import (
+    benchmark,
+    check,
+    compare,
+    doctor,
+    embed,
+    evaluate,
+    explain,
+    merge,
+    models,
+    predict,
+    report,
+    simulate,
+    slurm,
+    split,
+    train,
+)
+from genomix.errors import CannotWriteError, GenomixError, PreemptedError
 
 # Newer releases of typer carry a click of their own, whose errors are not those of the installed one.
 _CommandLineError: type[Exception] = next(
@@ -34,12 +50,17 @@ app.command("split")(split.split)
 app.command("train")(train.train)
 app.command("check")(check.check)
 app.command("predict")(predict.predict)
+app.command("merge")(merge.merge)
+app.command("embed")(embed.embed)
+app.command("explain")(explain.explain)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("models")(models.models)
+app.command("slurm", context_settings=slurm.SETTINGS)(slurm.slurm)
 app.command("simulate")(simulate.simulate)
 app.command("benchmark")(benchmark.benchmark)
+app.command("doctor")(doctor.doctor)
 
 
 def _print_version(asked: bool) -> None:
@@ -94,13 +115,13 @@ def _invoke() -> int:
         return left.exit_code
     except GenomixError as error:
         lines = str(error).splitlines()
-        head = "genomix: error: "
+        head = "genomix: " if isinstance(error, PreemptedError) else "genomix: error: "
         sys.stderr.write("".join(f"{head if i == 0 else '  '}{line}\n" for i, line in enumerate(lines)))
         return error.exit_code
     except _CommandLineError as error:
         return _complain(error)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("genomix: interrupted\n")
+    except (KeyboardInterrupt, typer.Abort) as error:
+        sys.stderr.write(f"genomix: {str(error) or 'interrupted'}\n")
         return 130
     return 0
 

@@ -150,12 +150,17 @@ class _ConsoleHandler(logging.Handler):
         self._console.print(prefix + record.getMessage(), markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
-def start_log(*, quiet: bool) -> Console:
-    """Send what the library logs to stderr, by the console that progress bars are drawn on; return that console."""
+def start_log(*, quiet: bool, silent: bool = False) -> Console:
+    """Send what the library logs to stderr, by the console that progress bars are drawn on; return that console.
+
+    Args:
+        quiet: Only warnings and errors.
+        silent: Nothing: another process says the same.
+    """
     console = Console(stderr=True)
     log = logging.getLogger("genomix")
     log.handlers[:] = [_ConsoleHandler(console)]
-    log.handlers[0].setLevel(logging.WARNING if quiet else logging.INFO)
+    log.handlers[0].setLevel(logging.CRITICAL if silent else logging.WARNING if quiet else logging.INFO)
     log.setLevel(logging.INFO)
     log.propagate = False
     return console

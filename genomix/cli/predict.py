@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genomix.cli import options
+from genomix.cli import options, tracks
 from genomix.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ Strands = Annotated[
     ),
 ]
 Stride = Annotated[
-    int | None, typer.Option("--stride", min=1, help="bp between windows; as wide as the windows by default.")
+    int | None,
+    typer.Option(
+        "--stride", min=1, help="bp between windows; as wide as the windows by default, a quarter of them for tracks."
+    ),
 ]
 BatchBases = Annotated[int | None, typer.Option("--batch-bases", min=1, help="Most bases computed at once.")]
 MinConfidence = Annotated[
@@ -55,6 +58,13 @@ Coverage = Annotated[
 NoCalibration = Annotated[
     bool, typer.Option("--no-calibration", help="Leave the probabilities as the network gives them.")
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="N/COUNT", help="Only this part of the records; genomix merge joins the tables."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on where this command was stopped or killed; else begin, as without it.")
+]
 
 
 def predict(
@@ -64,7 +74,13 @@ def predict(
     ],
     output: Annotated[
         str,
-        typer.Option("--output", "-o", help="Table to write: .tsv, .csv, .tsv.gz, .csv.gz or .parquet; - is stdout."),
+        typer.Option(
+            "--output",
+            "--out",
+            "-o",
+            help="Table to write: .tsv, .csv, .tsv.gz, .csv.gz or .parquet; - is stdout. Or tracks along sequences: "
+            ".bw, .bedgraph, .bed; with --window or --regions also .parquet and .tsv.",
+        ),
     ] = "-",
     long: Long = None,
     strands: Strands = None,
@@ -73,18 +89,37 @@ def predict(
     min_confidence: MinConfidence = None,
     coverage: Coverage = None,
     no_calibration: NoCalibration = False,
+    shard: Shard = None,
+    resume: Resume = False,
+    window: tracks.WindowSize = None,
+    regions: tracks.RegionsPath = None,
+    classes: tracks.Classes = None,
+    max_unknown: tracks.MaxUnknown = None,
     on_invalid: options.OnInvalid = "error",
     device: options.Device = "auto",
     threads: options.Threads = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write one row a record: id, length, label, confidence, a probability for each class, status and note."""
+    """Write one row a record: id, length, label, confidence, a probability for each class, status and note.
+
+    Where the output is a track (or --window or --regions is given): the probabilities along sequences, such as
+    genomes, from windows that overlap.
+    """
     from genomix.data.predictions import check_output
+    from genomix.data.shards import parse_shard
     from genomix.runtime import choose_device, keep_freed_memory, set_threads
 
-    options.start_log(quiet=quiet)
-    check_output(output, force=force)
+    console = options.start_log(quiet=quiet)
+    own_shard = None if shard is None else parse_shard(shard)
+    is_track = tracks.is_asked_for(output, window=window, regions=regions)
+    if is_track:
+        others = {"--long": long, "--min-confidence": min_confidence, "--coverage": coverage, "--shard": own_shard}
+        tracks.check_options(output, others)
+    else:
+        tracks.refuse_options({"--classes": classes, "--max-unknown": max_unknown})
+        if not resume:
+            check_output(output, force=force)
     set_threads(threads)
     keep_freed_memory()
 
@@ -99,15 +134,39 @@ def predict(
         device=choose_device(device),
         long=long,
         strands=strands,
-        stride=stride,
+        stride=None if is_track else stride,
         batch_bases=batch_bases,
         calibrated=not no_calibration,
     )
+    if is_track:
+        from genomix.tracks import choose_settings
+
+        settings = choose_settings(scorer, window=window, stride=stride, classes=classes, max_unknown=max_unknown)
+        options.say(describe_probabilities(scorer))
+        tracks.write(
+            settings,
+            sequences,
+            output,
+            regions=regions,
+            on_invalid=on_invalid,
+            force=force,
+            resume=resume,
+            progress=tracks.TrackProgress(console, quiet=quiet),
+        )
+        return
     answers = make_answers(scorer, min_confidence=min_confidence, coverage=coverage)
     options.say(describe_probabilities(scorer))
     began = time.monotonic()
     summary = predict_records(
-        scorer, sequences, output, answers=answers, on_invalid=on_invalid, force=force, warn=options.warn
+        scorer,
+        sequences,
+        output,
+        answers=answers,
+        on_invalid=on_invalid,
+        force=force,
+        warn=options.warn,
+        shard=own_shard,
+        resume=resume,
     )
     for sentence in summary.report.warnings():
         options.warn(sentence)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from genomix.cli import options
 from genomix.errors import UsageError
+from genomix.stopping import Stopping, seconds_to_stop
+
+if TYPE_CHECKING:
+    from genomix.train.begun import Begun
 
 
 def train(
+    context: typer.Context,
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
@@ -22,7 +26,9 @@ def train(
             "has them.",
         ),
     ] = None,
-    out: Annotated[str, typer.Option("--out", "-o", help="Run directory to write.")] = "run",
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="Run directory to write; run by default.", show_default=False)
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", help="Preset (see genomix models), paramixer by default, or a model's folder."),
@@ -56,8 +62,9 @@ def train(
         int | None, typer.Option("--max-length", help="bp the network reads at once; from the data by default.")
     ] = None,
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", help="Most passes over the records.")] = None,
-    max_time: Annotated[
-        str | None, typer.Option("--max-time", help="Most time to train, e.g. 45m or 2h; the schedule ends with it.")
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", help="Time to train, e.g. 45m or 2h: the learning rate falls to zero by then."),
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", "--lr", help="The highest one, behind the warm-up.")
@@ -109,24 +116,49 @@ def train(
             help="Decide everything and estimate the memory; print both, train nothing, write no run directory.",
         ),
     ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            help="Go on with this run directory. With sequences and options as before, a training that has not begun "
+            "begins there.",
+            show_default=False,
+        ),
+    ] = None,
+    only: Annotated[
+        int | None, typer.Option("--only", help="With --folds or --ensemble: train this one, numbered from 1.")
+    ] = None,
+    max_time: Annotated[
+        str | None,
+        typer.Option("--max-time", help="Save and leave with exit code 75 before so much time is up, e.g. 3h50m."),
+    ] = None,
+    checkpoint_every: Annotated[
+        str | None, typer.Option("--checkpoint-every", help="Time between checkpoints, 1m by default; step is allowed.")
+    ] = None,
+    devices: Annotated[
+        int | None, typer.Option("--devices", help="Processes on this machine to train with, such as one for each GPU.")
+    ] = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Train a classifier and measure it on records it has not seen, beside the k-mer and majority baselines."""
-    from genomix.config import PRESETS, KmerConfig, make_config, parse_assignment
-    from genomix.data.labels import label_kind, load_labelled
-    from genomix.data.levels import parse_levels
-    from genomix.data.splits import take_splits
-    from genomix.runtime import choose_device, keep_freed_memory, set_threads
+    limit_s = options.parse_duration("--max-time", max_time) if max_time is not None else None
+    stop = context.with_resource(Stopping().watching(seconds_to_stop(limit_s)))
 
-    console = options.start_log(quiet=quiet)
+    from genomix.cli.training import Request, perform
+    from genomix.config import PRESETS, KmerConfig, make_config, parse_assignment
+    from genomix.data.levels import parse_levels
+    from genomix.distributed import find_ranks
+    from genomix.train.begun import Begun
+
+    options.start_log(quiet=quiet, silent=not find_ranks().is_first)
     overrides = dict(parse_assignment(text) for text in settings or [])
     overrides |= options.stated(
         model__max_length=max_length,
         training__max_epochs=max_epochs,
-        training__max_time_s=options.parse_duration("--max-time", max_time) if max_time is not None else None,
+        training__budget_s=options.parse_duration("--budget", budget) if budget is not None else None,
         training__learning_rate=learning_rate,
         training__batch_records=batch_records,
         training__batch_bases=batch_bases,
@@ -149,78 +181,78 @@ def train(
             f"--max-length {max_length}: --max-length does not apply to kmer, which reads all of a record; leave it out"
         )
     resolved = make_config(model, config, overrides)
-    _check_several(folds, ensemble)
+    _check_several(folds, ensemble, only)
     options.check_splits(split, splits_path)
-    if not dry_run:
-        options.check_directory(out, force=force)
-    count = set_threads(threads)
-    keep_freed_memory()
+    if resume is not None and (out is not None or force):
+        raise UsageError(
+            f"--resume {resume}: names the run directory, and replaces nothing; leave out --out and --force"
+        )
+    if devices is not None and devices < 1:
+        raise UsageError(f"--devices {devices}: must be 1 at least")
     if model is not None and model not in PRESETS and _has_weights(Path(model)):
         options.say(f"configuration of {model}; its weights are not used")
-    chosen = choose_device(device)
     pairs = options.parse_class_files(class_files)
     sequences, table = options.split_inputs(inputs or [], labels, labelled_otherwise=bool(label_regex or pairs))
-    records = load_labelled(
-        sequences,
-        table,
+    begun = Begun(
+        config=resolved,
+        inputs=sequences,
+        labels=table,
         label_regex=label_regex,
         class_files=pairs,
+        splits_path=splits_path,
         on_invalid=on_invalid,
         on_missing=on_missing,
-        min_per_class=resolved.data.min_per_class,
-        kind=label_kind(resolved.data),
-        warn=options.warn,
+        folds=folds,
+        ensemble=ensemble,
+        only=only,
+        checks=checks,
     )
-    if splits_path is not None:
-        records = take_splits(records, splits_path, on_missing=on_missing, warn=options.warn)
-
+    request = Request(
+        begun=begun,
+        path=_member_path(Path(resume or out or "run"), folds, only),
+        resume=resume is not None,
+        states_settings=bool(overrides or model or config or folds or ensemble or labels or pairs or splits_path),
+        force=force,
+        devices=devices,
+        device=device,
+        threads=threads,
+        checkpoint_every_s=_parse_interval(checkpoint_every),
+        quiet=quiet,
+        stop=stop,
+    )
     if dry_run:
-        from genomix.cli.dry_run import print_dry_run
-        from genomix.train import dry_run as rehearsal
-
-        print_dry_run(rehearsal.dry_run(resolved, records, chosen), chosen)
+        _print_dry_run(begun, device, threads)
         return
-
-    from genomix.cli.progress import TrainingProgress
-    from genomix.cli.tables import print_comparison, print_levels, print_spread
-    from genomix.report import write_report
-    from genomix.runtime import hash_file
-    from genomix.train.division import divide_folds
-    from genomix.train.run import Training
-    from genomix.train.several import Several
-
-    hashes = {"sequences": records.store.sha256}
-    for name, path in (("labels", table), ("splits", splits_path)):
-        if path is not None and Path(path).is_file():
-            hashes[name] = hash_file(path)
-    with TrainingProgress(console, quiet=quiet) as progress:
-        training = Training(
-            config=resolved,
-            records=records,
-            path=Path(out),
-            device=chosen,
-            threads=count,
-            command=["genomix", *sys.argv[1:]],
-            inputs=hashes,
-            force=force,
-            on_step=progress.show,
-            checks=checks,
-        )
-        if folds is not None:
-            trained = Several(training).run_folds(divide_folds(records, resolved, folds))
-        elif ensemble is not None:
-            trained = Several(training).run_members(ensemble)
-        else:
-            trained = training.run()
-    options.say(f"report: {write_report(Path(out))}")
-    print_comparison(trained.measured.results, trained.measured.split)
-    if trained.measured.levels:
-        print_levels(trained.measured.levels)
-    if trained.spread:
-        print_spread(trained.spread)
+    if code := perform(request):
+        raise typer.Exit(code)
 
 
-def _check_several(folds: int | None, ensemble: int | None) -> None:
+def _print_dry_run(begun: Begun, device: str, threads: int | None) -> None:
+    from genomix.cli.dry_run import print_dry_run
+    from genomix.cli.training import load
+    from genomix.runtime import choose_device, keep_freed_memory, set_threads
+    from genomix.train import dry_run as rehearsal
+
+    set_threads(threads)
+    keep_freed_memory()
+    chosen = choose_device(device)
+    records, _ = load(begun)
+    print_dry_run(rehearsal.dry_run(begun.config, records, chosen), chosen)
+
+
+def _member_path(path: Path, folds: int | None, only: int | None) -> Path:
+    """Return the directory of the one model of several that is asked for, or of all."""
+    return path if only is None else path / f"{'member' if folds is None else 'fold'}-{only}"
+
+
+def _parse_interval(text: str | None) -> float | None:
+    """Return the seconds between checkpoints; `step` is as often as can be."""
+    if text is None or text == "step":
+        return None if text is None else 0.0
+    return options.parse_duration("--checkpoint-every", text)
+
+
+def _check_several(folds: int | None, ensemble: int | None, only: int | None) -> None:
     """Check that the options for several models go together.
 
     Raises:
@@ -231,6 +263,10 @@ def _check_several(folds: int | None, ensemble: int | None) -> None:
     for name, number in (("--folds", folds), ("--ensemble", ensemble)):
         if number is not None and number < 2:
             raise UsageError(f"{name} {number}: train 2 models at least")
+    count = folds or ensemble
+    if only is not None and (count is None or not 1 <= only <= count):
+        known = "goes with --folds or --ensemble" if count is None else f"there are 1 to {count}"
+        raise UsageError(f"--only {only}: {known}")
 
 
 def _has_weights(model: Path) -> bool:

@@ -126,7 +126,7 @@ class TrainingConfig(Section):
     """How the weights are found."""
 
     max_epochs: PositiveInt | None = None
-    max_time_s: PositiveFloat | None = None
+    budget_s: PositiveFloat | None = None
     patience: PositiveInt | None = None
     metric: Literal["f1_macro", "accuracy", "balanced_accuracy", "mcc", "roc_auc", "log_loss"] = "f1_macro"
     validate_every: PositiveInt | None = None

@@ -66,6 +66,7 @@ class TrainingSet:
         seed: What the plan depends on, beside the epoch.
         padded_length: Bases that every record is filled up to, if the network does that.
         combinations: The combinations of labels there are, bool (T, C); None where each record has one class.
+        num_shares: Processes that compute a batch together; each computes up to `batch_bases` of it at once.
     """
 
     store: Store
@@ -79,6 +80,7 @@ class TrainingSet:
     seed: int
     padded_length: int | None = None
     combinations: np.ndarray | None = None
+    num_shares: int = 1
 
     def plan(self, epoch: int) -> list[list[PlannedBatch]]:
         """Return the steps of an epoch, each a list of batches, each of pieces and their targets.
@@ -95,12 +97,28 @@ class TrainingSet:
     def load(self, batch: PlannedBatch) -> Batch:
         """Read a planned batch from the store, longest records first."""
         groups = _group(batch)
-        targets = torch.tensor([target for group in groups for _, target in group])
+        targets = torch.tensor([target for group in groups for _, target in group], dtype=torch.int64)
         if self.combinations is not None:
             targets = torch.from_numpy(self.combinations).float()[targets]
         return Batch(
             [Group(*collate([read_piece(self.store, piece) for piece, _ in group])) for group in groups], targets
         )
+
+    def share(self, batch: PlannedBatch, number: int) -> PlannedBatch:
+        """Return the records of a batch that process `number` of `num_shares` computes.
+
+        The longest go first, each to the process with the fewest bases, so that no two differ by more than the longest
+        record. Where there are fewer records than processes, some have none.
+        """
+        if self.num_shares == 1:
+            return batch
+        shares: list[PlannedBatch] = [[] for _ in range(self.num_shares)]
+        bases = [0] * self.num_shares
+        for entry in sorted(batch, key=_length, reverse=True):
+            least = bases.index(min(bases))
+            shares[least].append(entry)
+            bases[least] += self.padded_length or _length(entry)
+        return shares[number]
 
     def count_padded(self, batch: PlannedBatch) -> int:
         """Return the bases that are computed for a planned batch, padding included."""
@@ -113,7 +131,7 @@ class TrainingSet:
         bases = 0
         for piece, target in step:
             length = self.padded_length or piece.end - piece.start
-            if batches[-1] and bases + length > self.batch_bases:
+            if batches[-1] and bases + length > self.batch_bases * self.num_shares:
                 batches.append([])
                 bases = 0
             batches[-1].append((piece, target))

@@ -99,9 +99,16 @@ class Classifier(Network):
     def forward_groups(self, groups: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
         """Return logits (R, C) of all records of some groups, each of tokens (B, N) and lengths (B,).
 
-        The head sees all records together, so that groups may be made by length without its statistics knowing.
+        The head sees all records together, so that groups may be made by length without its statistics knowing. There
+        may be none: where several processes share a batch, the head of one without records still takes part.
         """
-        return self.head(torch.cat([self.pool(tokens, lengths) for tokens, lengths in groups]))
+        pooled = [self.pool(tokens, lengths) for tokens, lengths in groups]
+        return self.head(torch.cat(pooled) if pooled else self._no_records())
+
+    def _no_records(self) -> Tensor:
+        """Return what the pooling gives of no records, (0, P), with a gradient that leads nowhere."""
+        [last] = [part for part in self.head.modules() if isinstance(part, nn.Linear)][-1:]
+        return last.weight.new_empty((0, last.in_features), requires_grad=True)
 
 
 class Regressor(Network):

@@ -5,10 +5,13 @@ B batch, N positions, D embedding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from genomix.distributed import Ranks
 
 Pooling = Literal["mean", "max", "attention", "cls", "flatten"]
 STATISTICS_RECORDS = 512
@@ -89,10 +92,14 @@ class PooledNorm(nn.BatchNorm1d):
     Means over thousands of positions differ little between records beside what they have in common; without this the
     head learns from those differences very slowly. In training the statistics are those of the batch, and otherwise, or
     in a batch of fewer than `FEWEST` records, the running ones, so that a prediction does not depend on the batch.
+
+    Attributes:
+        ranks: The processes whose records make one batch together, in training.
     """
 
     FEWEST = 4
     USUAL_MOMENTUM = 0.1
+    ranks = Ranks()
 
     def __init__(self, num_features: int) -> None:
         super().__init__(num_features, eps=1e-6, momentum=self.USUAL_MOMENTUM)
@@ -108,22 +115,53 @@ class PooledNorm(nn.BatchNorm1d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (the name is that of the class it extends)
         """Standardise (B, P)."""
+        if self.training and self.ranks.size > 1:
+            return self._forward_together(input)
         if not self.training or len(input) >= self.FEWEST:
             return super().forward(input)
-        mean, variance = self._follow(input.detach().to(self.weight.dtype))
+        pooled = input.detach().to(self.weight.dtype)
+        self._follow(pooled.mean(0), lambda before: (pooled - before).square().mean(0))
+        return self._by_running(input)
+
+    def _forward_together(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Standardise (B, P), B of 0 or more, by the statistics of the records of all processes."""
+        wide = input.to(self.weight.dtype)
+        ones = wide.new_ones(len(wide), 1)
+        *sums, count = self.ranks.sum_with_gradient(torch.cat([wide, ones], 1).sum(0)).split([wide.shape[1], 1])
+        mean = sums[0] / count
+        if count < self.FEWEST:
+            pooled = wide.detach()
+            self._follow(
+                mean.detach(),
+                lambda before: self.ranks.sum_with_gradient((pooled - before).square().sum(0)) / count.detach(),
+            )
+            return self._by_running(input)
+        variance = self.ranks.sum_with_gradient((wide - mean).square().sum(0)) / count
+        with torch.no_grad():
+            if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+                raise AssertionError("running statistics are always kept")
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean, self.USUAL_MOMENTUM)
+            self.running_var.lerp_(variance * count / (count - 1), self.USUAL_MOMENTUM)
+        return ((wide - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias).to(input.dtype)
+
+    def _by_running(self, input: Tensor) -> Tensor:  # noqa: A002
+        if self.running_mean is None or self.running_var is None:
+            raise AssertionError("running statistics are always kept")
+        mean, variance = self.running_mean.clone(), self.running_var.clone()
         return nn.functional.batch_norm(input, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
 
-    def _follow(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+    def _follow(self, mean: Tensor, deviation: Callable[[Tensor], Tensor]) -> None:
+        """Move the running statistics towards a mean (P,) and the squared deviation (P,) from a mean that is given."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             raise AssertionError("running statistics are always kept")
         self.num_batches_tracked.add_(1)
         rate = max(self.momentum or 0.0, 1 / int(self.num_batches_tracked))
-        deviation = (pooled - self.running_mean).square().mean(0)
-        self.running_mean.lerp_(pooled.mean(0), rate)
+        from_before = deviation(self.running_mean)
+        self.running_mean.lerp_(mean, rate)
         seen = int(self.num_batches_tracked) - 1
         if seen:
-            self.running_var.lerp_(deviation, max(self.momentum or 0.0, 1 / seen))
-        return self.running_mean.clone(), self.running_var.clone()
+            self.running_var.lerp_(from_before, max(self.momentum or 0.0, 1 / seen))
 
 
 def pooled_dim(pooling: Pooling, dim: int, max_length: int) -> int:

@@ -29,7 +29,7 @@ def divide_folds(records: LabelledRecords, config: Config, num_folds: int | None
     return divide_into_folds(records, config.data, config.training.seed, num_folds)
 
 
-def make_training_set(records: LabelledRecords, splits: Splits, config: Config) -> TrainingSet:
+def make_training_set(records: LabelledRecords, splits: Splits, config: Config, num_shares: int = 1) -> TrainingSet:
     """Return the training records as a resolved configuration of a network says they are to be learnt from."""
     model, training = config.model, config.training
     if (
@@ -50,5 +50,6 @@ def make_training_set(records: LabelledRecords, splits: Splits, config: Config) 
         balanced=training.classes == "sampled",
         seed=training.seed,
         padded_length=padded_length(model),
+        num_shares=num_shares,
         combinations=None if records.label_sets is None else records.label_sets.has_label,
     )

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,14 +16,16 @@ from torch import Tensor, nn
 
 from genomix.config import TrainingConfig
 from genomix.data.dataset import PlannedBatch, TrainingSet
-from genomix.errors import UsageError
-from genomix.metrics import HIGHER_IS_BETTER, score
-from genomix.nn.classifier import Classifier
-from genomix.nn.pooling import STATISTICS_RECORDS, PooledNorm
+from genomix.distributed import RankLostError, Ranks
+from genomix.errors import PreemptedError, UsageError
+from genomix.metrics import score
 from genomix.runtime import is_out_of_memory
+from genomix.stopping import Stopping
 from genomix.train.feed import feed
 from genomix.train.history import REPORTED, Epoch, Step
 from genomix.train.optimise import learning_rate_factor
+from genomix.train.progress import Clock, Progress, seed_step
+from genomix.train.statistics import rank, refresh_statistics
 from genomix.train.step import Stepper
 
 LOG = logging.getLogger("genomix")
@@ -37,21 +39,6 @@ class _Launched(NamedTuple):
     num_records: int
     num_bases: int
     progress: float
-
-
-@dataclass
-class _Tally:
-    """What an epoch has come to so far."""
-
-    began: float = field(default_factory=time.monotonic)
-    loss: float = 0.0
-    num_records: int = 0
-    num_bases: int = 0
-    learning_rate: float = 0.0
-
-    @property
-    def bases_per_s(self) -> float:
-        return self.num_bases / (time.monotonic() - self.began)
 
 
 @dataclass
@@ -69,6 +56,10 @@ class Fit:
         on_epoch: Called after each epoch.
         on_best: Called with the module when it is the best so far.
         on_step: Called after each optimiser step.
+        on_checkpoint: Called after each step, and before the training stops or ends, with a function that returns what
+            `load` takes, and whether this is the last chance to ask it.
+        stop: Says when to stop.
+        ranks: The processes that train together.
     """
 
     classifier: nn.Module
@@ -81,126 +72,161 @@ class Fit:
     on_epoch: Callable[[Epoch], None] = lambda _: None
     on_best: Callable[[nn.Module], None] = lambda _: None
     on_step: Callable[[Step], None] = lambda _: None
-    history: list[Epoch] = field(default_factory=list)
+    on_checkpoint: Callable[[Callable[[], dict[str, Any]], bool], None] = lambda *_: None
+    stop: Stopping = field(default_factory=Stopping)
+    ranks: Ranks = field(default_factory=Ranks)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing done."""
+        self._state: dict[str, Any] | None = None
+        self._progress = Progress(self.training_set.batch_bases)
+        self._best_state: dict[str, Tensor] = {}
+        self._launched: deque[_Launched] = deque()
+        self._clock = Clock()
+        self._time_share = 0.0
+
+    @property
+    def history(self) -> list[Epoch]:
+        """The epochs so far."""
+        return self._progress.history
+
+    @property
+    def where(self) -> str:
+        """How far training has come, in words."""
+        return self._progress.where
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on where another process stopped, from what it handed to `on_checkpoint`."""
+        self._progress = Progress.from_state(state["progress"])
+        self._best_state = state["best"]
+        self._state = state["stepper"]
+        self.training_set = replace(self.training_set, batch_bases=self._progress.batch_bases)
 
     def run(self) -> list[Epoch]:
         """Train until the epochs, the time or the patience are used up; return the history.
 
         Raises:
             UsageError: If the loss stops being finite, or the memory does not suffice for half the batch either.
+            PreemptedError, KeyboardInterrupt: If it was asked to stop; what was done is handed to `on_checkpoint`.
+            RankLostError: If another process is gone; likewise.
         """
         self._stepper = self._make_stepper()
-        self._began = time.monotonic()
-        self._step = 0
-        self._halved = False
-        max_epochs = self.config.max_epochs or 1
-        since_best = 0
-        best: tuple[float, float] | None = None
-        for epoch in range(1, max_epochs + 1):
-            tally = self._train_epoch(epoch, max_epochs)
-            speed = tally.bases_per_s
-            finished = epoch == max_epochs or self._time_progress() >= 1
-            scores = {}
-            is_best = False
-            if finished or epoch == 1 or epoch % (self.config.validate_every or 1) == 0:
-                self._refresh_statistics(epoch)
-                scores = self._scores()
-                if not np.isfinite(scores[self.config.metric]):
-                    raise UsageError(
-                        f"training.metric: {self.config.metric} is undefined on these validation records "
-                        "(a class is missing among them); choose another metric, or give more records"
-                    )
-                rank = self._rank(scores)
-                is_best = best is None or rank > best
-                if best is None or rank[0] > best[0]:
-                    since_best = -1
-                if is_best:
-                    best = rank
-                    self._best_state = copy.deepcopy(self._stepper.judged.state_dict())
-                    self.on_best(self._stepper.judged)
-            since_best += 1
-            elapsed = time.monotonic() - self._began
-            mean_loss = tally.loss / tally.num_records
-            row = Epoch(epoch, self._step, mean_loss, scores, tally.learning_rate, speed, elapsed, is_best)
-            self.history.append(row)
-            self.on_epoch(row)
-            if finished or (scores and since_best >= (self.config.patience or max_epochs)):
-                break
+        if self._state is not None:
+            self._stepper.load_state(self._state)
+        self._clock = Clock(self._progress.seconds)
+        with self.stop.deferred():
+            try:
+                while not self._progress.finished:
+                    self._run_epoch(self._progress)
+            except (PreemptedError, KeyboardInterrupt, RankLostError):
+                self._save(must=True)
+                raise
+            self._save(must=True)
         self.classifier.load_state_dict(self._best_state)
         self.classifier.eval()
         return self.history
+
+    def _run_epoch(self, progress: Progress) -> None:
+        max_epochs = self.config.max_epochs or 1
+        self._train_epoch(progress, max_epochs)
+        finished = progress.epoch == max_epochs or self._time_share >= 1
+        validated = finished or progress.epoch == 1 or progress.epoch % (self.config.validate_every or 1) == 0
+        scores = self._validate(progress.epoch) if validated else {}
+        is_best = False
+        if scores:
+            ranked = rank(scores, self.config.metric)
+            is_best = progress.best is None or ranked > progress.best
+            if progress.best is None or ranked[0] > progress.best[0]:
+                progress.since_best = -1
+            if is_best:
+                progress.best = ranked
+                self._best_state = copy.deepcopy(self._stepper.judged.state_dict())
+                self.on_best(self._stepper.judged)
+        progress.since_best += 1
+        row = progress.end_epoch(scores, is_best=is_best, seconds=self._clock.seconds)
+        progress.finished = finished or (bool(scores) and progress.since_best >= (self.config.patience or max_epochs))
+        self.on_epoch(row)
 
     def _make_stepper(self) -> Stepper:
         targets, combinations = self.training_set.targets, self.training_set.combinations
         if combinations is None:
             counts = np.bincount(targets, minlength=self.num_classes)
-            return Stepper(self.classifier, self.config, self.device, counts)
+            return Stepper(self.classifier, self.config, self.device, counts, ranks=self.ranks)
         counts = combinations[targets].sum(axis=0)
-        return Stepper(self.classifier, self.config, self.device, counts, num_records=len(targets))
+        return Stepper(self.classifier, self.config, self.device, counts, num_records=len(targets), ranks=self.ranks)
 
-    def _train_epoch(self, epoch: int, max_epochs: int) -> _Tally:
+    def _train_epoch(self, progress: Progress, max_epochs: int) -> None:
         self.classifier.train()
-        steps = self.training_set.plan(epoch)
-        tally = _Tally()
-        launched: deque[_Launched] = deque()
+        self._agree()
+        steps = self.training_set.plan(progress.epoch)
         ahead = 0 if self.device == "cpu" else 1  # a GPU computes a step while the loss of the last one is looked at
-        for i in range(len(steps)):
-            if i and self._time_progress() >= 1:
+        for i in range(progress.steps_done, len(steps)):
+            if i and self._time_share >= 1:
                 break
-            progress = max((epoch - 1 + i / len(steps)) / max_epochs, min(1.0, self._time_progress()))
-            tally.learning_rate = self.config.learning_rate * learning_rate_factor(
-                progress, self.config.schedule, self.config.warmup_fraction
+            began = time.monotonic()
+            done = max((progress.epoch - 1 + i / len(steps)) / max_epochs, min(1.0, self._time_share))
+            progress.tally.learning_rate = self.config.learning_rate * learning_rate_factor(
+                done, self.config.schedule, self.config.warmup_fraction
             )
-            loss = self._try_step(steps[i], tally.learning_rate)
+            loss = self._try_step(steps[i], progress)
             if loss is None:
-                steps = self._halve_batches(epoch)
-                loss = self._try_step(steps[i], tally.learning_rate)
+                steps = self._halve_batches(progress)
+                loss = self._try_step(steps[i], progress)
             if loss is None:
-                raise self._out_of_memory(epoch)
-            self._step += 1
+                raise self._out_of_memory(progress.epoch)
+            progress.step += 1
+            progress.steps_done = i + 1
             pieces = [piece for batch in steps[i] for piece, _ in batch]
             num_bases = sum(piece.end - piece.start for piece in pieces)
-            launched.append(_Launched(self._step, loss, len(pieces), num_bases, progress))
-            if len(launched) > ahead:
-                self._settle(launched.popleft(), epoch, tally)
-        for step in launched:
-            self._settle(step, epoch, tally)
-        return tally
+            self._launched.append(_Launched(progress.step, loss, len(pieces), num_bases, done))
+            if len(self._launched) > ahead:
+                self._settle(self._launched.popleft())
+            progress.tally.seconds += time.monotonic() - began
+            self._agree()
+            self.stop.check(progress.where)
+            self._save(must=False)
+        while self._launched:
+            self._settle(self._launched.popleft())
 
-    def _settle(self, step: _Launched, epoch: int, tally: _Tally) -> None:
+    def _settle(self, step: _Launched) -> None:
         """Look at the loss of a step, count it, and report it."""
         loss = float(step.loss)
+        progress = self._progress
         if not np.isfinite(loss):
             raise UsageError(
-                f"training stopped: the loss is {loss} in epoch {epoch}, after {step.number - 1} steps; "
+                f"training stopped: the loss is {loss} in epoch {progress.epoch}, after {step.number - 1} steps; "
                 "use a smaller --learning-rate"
             )
+        tally = progress.tally
         tally.loss += loss * step.num_records
         tally.num_records += step.num_records
         tally.num_bases += step.num_bases
-        elapsed = time.monotonic() - self._began
-        left = elapsed * (1 - step.progress) / max(step.progress, 1e-6)
-        self.on_step(Step(step.progress, epoch, loss, tally.bases_per_s, left))
+        left = self._clock.seconds * (1 - step.progress) / max(step.progress, 1e-6)
+        self.on_step(Step(step.progress, progress.epoch, loss, tally.bases_per_s, left))
 
-    def _try_step(self, batches: list[PlannedBatch], learning_rate: float) -> Tensor | None:
+    def _try_step(self, batches: list[PlannedBatch], progress: Progress) -> Tensor | None:
         """Make a step; None if the memory did not suffice, with no gradient left over."""
         num_records = sum(len(batch) for batch in batches)
+        seed_step(self.config.seed, progress.step, self.ranks.rank)
+        shares = [self.training_set.share(batch, self.ranks.rank) for batch in batches]
         try:
-            return self._stepper.run(feed(self.training_set, batches, self.device), num_records, learning_rate)
+            loaded = feed(self.training_set, shares, self.device)
+            return self._stepper.run(loaded, num_records, progress.tally.learning_rate)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
+            if self.ranks.size > 1:  # the others have begun this step as it is
+                raise self._out_of_memory(progress.epoch) from error
             # what the step held is only free once this block is left
         self._stepper.forget()
         if self.device == "cuda":
             torch.cuda.empty_cache()
         return None
 
-    def _halve_batches(self, epoch: int) -> list[list[PlannedBatch]]:
+    def _halve_batches(self, progress: Progress) -> list[list[PlannedBatch]]:
         """Compute half as much at once from now on, in as many more batches a step, and plan the epoch anew."""
-        if self._halved:
-            raise self._out_of_memory(epoch)
-        self._halved = True
+        if progress.halved:
+            raise self._out_of_memory(progress.epoch)
         half = self.training_set.batch_bases // 2
         LOG.warning(
             "out of memory on %s: from now on %d bp are computed at once instead of %d, and the gradients of more "
@@ -209,8 +235,9 @@ class Fit:
             half,
             self.training_set.batch_bases,
         )
+        progress.batch_bases, progress.halved = half, True
         self.training_set = replace(self.training_set, batch_bases=half)
-        return self.training_set.plan(epoch)
+        return self.training_set.plan(progress.epoch)
 
     def _out_of_memory(self, epoch: int) -> UsageError:
         return UsageError(
@@ -218,39 +245,43 @@ class Fit:
             f"{self.training_set.batch_bases}, or a smaller --max-length"
         )
 
-    @torch.no_grad()
-    def _refresh_statistics(self, epoch: int) -> None:
-        """Take the running statistics of pooled features anew, with the weights as they are now.
-
-        While the weights move, a running mean lags behind by more than the deviation it is divided by.
-        """
-        module = self._stepper.judged.eval()
-        norms = [part for part in module.modules() if isinstance(part, PooledNorm)]
-        if not isinstance(module, Classifier) or not norms or len(self.training_set.rows) < PooledNorm.FEWEST:
-            return
-        pooled: list[Tensor] = []
-        for step in self.training_set.plan(epoch):
-            for batch in feed(self.training_set, step, self.device):
-                pooled += [module.pool(tokens, lengths) for tokens, lengths in batch.groups]
-            if sum(len(part) for part in pooled) >= STATISTICS_RECORDS:
-                break
-        for norm in norms:
-            norm.take_statistics(torch.cat(pooled))
-
-    def _scores(self) -> dict[str, float]:
-        probabilities = self.validate(self._stepper.judged)
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Return the scores on the validation records."""
+        module = self._stepper.judged
+        refresh_statistics(module, self.training_set, epoch, self.device, self.ranks)
+        probabilities = self.validate(module)
         if not np.isfinite(probabilities).all():
             raise UsageError(
                 "training stopped: a validation record has a score that is not finite; use a smaller --learning-rate"
             )
         names = dict.fromkeys((*REPORTED, self.config.metric))
-        return {name: score(name, self.val_targets, probabilities) for name in names}
+        scores = {name: score(name, self.val_targets, probabilities) for name in names}
+        if not np.isfinite(scores[self.config.metric]):
+            raise UsageError(
+                f"training.metric: {self.config.metric} is undefined on these validation records "
+                "(a class is missing among them); choose another metric, or give more records"
+            )
+        return scores
 
-    def _rank(self, scores: dict[str, float]) -> tuple[float, float]:
-        value = scores[self.config.metric]
-        value = value if HIGHER_IS_BETTER[self.config.metric] else -value
-        return value, -scores["log_loss"]
+    def _agree(self) -> None:
+        """Look at the clock and at what was asked for, and decide alike in all processes."""
+        limit = self.config.budget_s
+        share = 0.0 if limit is None else self._clock.seconds / limit
+        asked, self._time_share = self.ranks.most(self.stop.asked is not None, share)
+        if asked:
+            self.stop.ask("a signal to another process")
 
-    def _time_progress(self) -> float:
-        limit = self.config.max_time_s
-        return 0.0 if limit is None else (time.monotonic() - self._began) / limit
+    def _save(self, *, must: bool) -> None:
+        """Offer what is to be remembered."""
+
+        def state() -> dict[str, Any]:
+            while self._launched:
+                self._settle(self._launched.popleft())
+            self._progress.seconds = self._clock.seconds
+            return {
+                "progress": self._progress.to_state(),
+                "best": dict(self._best_state),
+                "stepper": self._stepper.to_state(),
+            }
+
+        self.on_checkpoint(state, must)

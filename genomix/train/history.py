@@ -85,8 +85,8 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def describe_end(last: Epoch, config: TrainingConfig) -> str:
     """Say why training ended with its last epoch; what the configuration leaves open is not known as a reason."""
-    if config.max_time_s is not None and last.seconds >= config.max_time_s:
-        reason = f"the time is up ({config.max_time_s:g} s)"
+    if config.budget_s is not None and last.seconds >= config.budget_s:
+        reason = f"the time is up ({config.budget_s:g} s)"
     elif last.epoch == config.max_epochs:
         return f"training ended: all {last.epoch} epochs are done"
     else:

@@ -25,7 +25,7 @@ FEWEST_VALIDATIONS = 20
 
 
 def resolve(
-    config: Config, lengths: np.ndarray, val_bases: int, num_classes: int, device: str
+    config: Config, lengths: np.ndarray, val_bases: int, num_classes: int, device: str, num_shares: int = 1
 ) -> tuple[Config, list[str]]:
     """Fill in what the configuration leaves open.
 
@@ -35,6 +35,7 @@ def resolve(
         val_bases: Bases of the validation records.
         num_classes: C.
         device: Where training will run.
+        num_shares: Processes that share the memory of the device.
 
     Returns:
         The resolved configuration, and a sentence for each value that was decided here.
@@ -56,7 +57,7 @@ def resolve(
         training.batch_records = int(np.clip(BASES_A_STEP // longest, FEWEST_RECORDS, MOST_RECORDS))
         said.append(f"training.batch_records: {training.batch_records} records a step")
     if training.batch_bases is None:
-        _fit_into_memory(config, model, longest, num_classes, device, said)
+        _fit_into_memory(config, model, longest, num_classes, device, num_shares, said)
     if training.max_epochs is None:
         steps = max(1, math.ceil(len(lengths) / training.batch_records))
         training.max_epochs = int(np.clip(round(TARGET_STEPS / steps), FEWEST_EPOCHS, MOST_EPOCHS))
@@ -90,15 +91,21 @@ def _describe(lengths: np.ndarray) -> str:
 
 
 def _fit_into_memory(
-    config: Config, model: NetworkConfig, longest: int, num_classes: int, device: str, said: list[str]
+    config: Config,
+    model: NetworkConfig,
+    longest: int,
+    num_classes: int,
+    device: str,
+    num_shares: int,
+    said: list[str],
 ) -> None:
     training = config.training
     wanted = (training.batch_records or 1) * longest
-    room = _find_room(config, model, longest, num_classes, device)
+    room = _find_room(config, model, longest, num_classes, device, num_shares)
     if room < longest and isinstance(model.encoder, ParamixerConfig) and model.encoder.recompute is None:
         model.encoder.recompute = True
         said.append("model.encoder.recompute: true, link weights are made again on the way back, for want of memory")
-        room = _find_room(config, model, longest, num_classes, device)
+        room = _find_room(config, model, longest, num_classes, device, num_shares)
     if room < longest:
         raise UsageError(
             f"not enough memory to train on {longest} bp at once (room for about {room}); "
@@ -109,8 +116,10 @@ def _fit_into_memory(
         said.append(f"training.batch_bases: {training.batch_bases}, less than wanted ({wanted}), for want of memory")
 
 
-def _find_room(config: Config, model: NetworkConfig, longest: int, num_classes: int, device: str) -> int:
+def _find_room(
+    config: Config, model: NetworkConfig, longest: int, num_classes: int, device: str, num_shares: int
+) -> int:
     with telling_out_of_memory(device):
         need = measure_step_memory(build_classifier(model, num_classes).to(device), config.training, longest, device)
-    room = MEMORY_SHARE * available_memory_bytes(device) - need.fixed_bytes
+    room = MEMORY_SHARE * available_memory_bytes(device) / num_shares - need.fixed_bytes
     return max(0, int(room / max(need.bytes_per_base, 1)))

@@ -80,11 +80,12 @@ def write_metrics(path: Path, measured: Measured, spread: Mapping[str, Spread] |
 class LogFile:
     """Writes what is logged inside the block to a file as well."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, append: bool = False) -> None:
         self._path = path
+        self._mode = "a" if append else "w"
 
     def __enter__(self) -> None:
-        self._handler = logging.FileHandler(self._path, mode="w", encoding="utf-8")
+        self._handler = logging.FileHandler(self._path, mode=self._mode, encoding="utf-8")
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         LOG.addHandler(self._handler)
 

@@ -14,21 +14,26 @@ from torch import nn
 
 from genomix import checkpoint
 from genomix.checkpoint import Lengths, Meta, Model
-from genomix.config import Config, KmerConfig, model_name, to_yaml
+from genomix.config import Config, KmerConfig, make_config, model_name, to_yaml
 from genomix.data.checks import HeldOut, describe_held_out
 from genomix.data.labels import LabelledRecords
 from genomix.data.reference_fit import make_reference
-from genomix.data.splits import Splits, write_splits
+from genomix.data.splits import Splits, format_splits, write_splits
+from genomix.distributed import Ranks
+from genomix.errors import DataError
 from genomix.metrics import Spread
 from genomix.nn.build import build_classifier
 from genomix.runtime import new_directory, seed_everything, write_text
 from genomix.scoring import fit_calibration, make_scorer
-from genomix.train.division import divide, make_training_set
-from genomix.train.fit import Fit
-from genomix.train.history import Epoch, Step, describe, describe_end, to_csv
+from genomix.stopping import Stopping
+from genomix.train.begun import Begun
+from genomix.train.checkpoints import EVERY_S
+from genomix.train.division import divide
+from genomix.train.history import Epoch, Step
 from genomix.train.kmer import fit_kmer
 from genomix.train.measure import Measured, measure
 from genomix.train.memory import telling_out_of_memory
+from genomix.train.network import NetworkTraining
 from genomix.train.plan import resolve
 from genomix.train.record import ALREADY_SAID, LogFile, check, write_measured
 
@@ -74,6 +79,12 @@ class Training:
         on_step: Called after each optimiser step.
         splits: The division of the records; by default it is made as the configuration says.
         checks: Look for leaks and shortcuts before anything is learnt, and say what was found.
+        begun: What to write down so that it can be gone on with; None where something above it does.
+        title: Which of several this is, in words.
+        resume: Go on with what is in the run directory: what is complete is only measured again.
+        checkpoint_every_s: Seconds between checkpoints, at least.
+        stop: Says when to stop.
+        ranks: The processes that train together: the first of them is to `run`, the others to `follow`.
     """
 
     config: Config
@@ -87,6 +98,12 @@ class Training:
     on_step: Callable[[Step], None] = lambda _: None
     splits: Splits | None = None
     checks: bool = True
+    begun: Begun | None = None
+    title: str = ""
+    resume: bool = False
+    checkpoint_every_s: float = EVERY_S
+    stop: Stopping = field(default_factory=Stopping)
+    ranks: Ranks = field(default_factory=Ranks)
 
     def run(self) -> Trained:
         """Train, score the held-out records, and write everything.
@@ -95,28 +112,68 @@ class Training:
             DataError: If the records cannot be divided into train, val and test.
             UsageError: If the configuration does not fit the data or the machine, or the loss stops being finite.
             CannotWriteError: If the run directory holds something already, or cannot be written.
+            PreemptedError, KeyboardInterrupt: If it was asked to stop; the same with `resume` goes on from there.
         """
         began = time.monotonic()
         splits = self.splits or divide(self.records, self.config)
-        config, said = self.resolve(splits)
-        new_directory(self.path, force=self.force)
-        checkpoint.clear(self.path)
+        if self.resume and checkpoint.is_complete(self.path):
+            self._check_division(splits)
+            self.ranks.share(None)
+            return self._measure(checkpoint.load_model(self.path, device=self.device), splits, began)
+        config, said = self._decide(splits)
+        new_directory(self.path, force=self.force or self.resume)
+        if not self.resume:
+            checkpoint.clear(self.path)
+        if self.begun is not None:
+            self.begun.write(self.path)
         write_splits(self.path / checkpoint.SPLITS, self.records.ids, self.records.labels, splits)
-        with LogFile(self.path / checkpoint.LOG), telling_out_of_memory(self.device):
-            seed_everything(self.config.training.seed, deterministic=self.config.training.deterministic)
+        with LogFile(self.path / checkpoint.LOG, append=self.resume), telling_out_of_memory(self.device):
             self._say_start(splits, said)
-            if self.checks:
+            if self.checks and not (self.resume and (self.path / checkpoint.CHECKS).is_file()):
                 check(self.records, splits, self.config, self.path)
             write_text(self.path / checkpoint.CONFIG, to_yaml(config))
+            self.ranks.share(config)
             model = self._fit(config, splits)
             self._complete(model, splits)
-            scorer = make_scorer(model, device=self.device)
-            measured = measure(scorer, model_name(config), self.records, splits, baselines=config.training.baselines)
-            held_out = describe_held_out(self.records, splits, measured.held_out)
-            write_measured(self.path, measured, self.records, held_out)
-            seconds = time.monotonic() - began
-            LOG.info("done in %.0f s; the model is in %s", seconds, self.path)
-        return Trained(model, measured, held_out, seconds)
+            trained = self._measure(model, splits, began)
+            checkpoint.end(self.path)
+            LOG.info("done in %.0f s; the model is in %s", trained.seconds, self.path)
+        return trained
+
+    def follow(self) -> None:
+        """Do the share of a process that is not the first: train along, write nothing, and leave the rest to the first.
+
+        Raises:
+            PreemptedError, KeyboardInterrupt: If it was asked to stop.
+            RankLostError: If another process is gone.
+        """
+        splits = self.splits or divide(self.records, self.config)
+        nothing: Config | None = None
+        config = self.ranks.share(nothing)
+        if config is not None:
+            with telling_out_of_memory(self.device):
+                self._fit(config, splits)
+
+    def _check_division(self, splits: Splits) -> None:
+        """Raise a DataError if the complete model in the run directory was trained on another division."""
+        table = format_splits(self.records.ids, self.records.labels, splits)
+        path = self.path / checkpoint.SPLITS
+        if path.read_text(encoding="utf-8") != table:
+            raise DataError(f"{path}: not the division that this training makes; move {self.path} away, or train anew")
+
+    def _decide(self, splits: Splits) -> tuple[Config, list[str]]:
+        """Return the resolved configuration: that of the training that is gone on with, or one made now."""
+        if self.resume and (self.path / checkpoint.CONFIG).is_file():
+            return make_config(path=self.path / checkpoint.CONFIG), []
+        return self.resolve(splits)
+
+    def _measure(self, model: Model, splits: Splits, began: float) -> Trained:
+        scorer = make_scorer(model, device=self.device)
+        baselines = model.config.training.baselines
+        measured = measure(scorer, model_name(model.config), self.records, splits, baselines=baselines)
+        held_out = describe_held_out(self.records, splits, measured.held_out)
+        write_measured(self.path, measured, self.records, held_out)
+        return Trained(model, measured, held_out, time.monotonic() - began)
 
     def resolve(self, splits: Splits) -> tuple[Config, list[str]]:
         """Decide what the configuration leaves open, and say a sentence for each value.
@@ -126,7 +183,8 @@ class Training:
         """
         lengths = self.records.lengths[splits.train]
         val_bases = int(self.records.lengths[splits.val].sum())
-        return resolve(self.config, lengths, val_bases, len(self.records.classes), self.device)
+        num_shares = self.ranks.local_size if self.device == "cpu" else 1
+        return resolve(self.config, lengths, val_bases, len(self.records.classes), self.device, num_shares)
 
     def _say_start(self, splits: Splits, said: list[str]) -> None:
         records = self.records
@@ -148,80 +206,42 @@ class Training:
 
     def _fit(self, config: Config, splits: Splits) -> Model:
         began = time.monotonic()
-        records = self.records
+        records, history = self.records, list[Epoch]()
         rows, targets = records.indices[splits.train], records.truth[splits.train]
-        history: list[Epoch] = []
+        seed_everything(config.training.seed, deterministic=config.training.deterministic)
         if isinstance(config.model, KmerConfig):
-            model = self._model(
-                fit_kmer(
-                    config.model,
-                    records.store,
-                    rows,
-                    targets,
-                    len(records.classes),
-                    config.training.seed,
-                    balanced=config.training.classes != "natural",
-                ).to(self.device),
-                config,
-                splits,
-            )
+            balanced = config.training.classes != "natural"
+            num_classes, seed = len(records.classes), config.training.seed
+            fitted = fit_kmer(config.model, records.store, rows, targets, num_classes, seed, balanced=balanced)
+            model = self._model(fitted.to(self.device), config, splits)
         else:
-            classifier = build_classifier(config.model, len(records.classes)).to(self.device)
-            model = self._model(classifier, config, splits)
-            LOG.info(
-                "%s: %d parameters, on %s with %d threads",
-                model_name(config),
-                model.meta.num_parameters,
-                self.device,
-                self.threads,
-            )
-            history = self._fit_network(model, splits)
+            model = self._model(build_classifier(config.model, len(records.classes)).to(self.device), config, splits)
+            LOG.info("%s: %d parameters, %s", model_name(config), model.meta.num_parameters, self._describe_machine())
+            history = NetworkTraining(
+                model=model,
+                records=records,
+                splits=splits,
+                device=self.device,
+                on_step=self.on_step,
+                stop=self.stop,
+                ranks=self.ranks,
+                checkpoint_every_s=self.checkpoint_every_s,
+                resume=self.resume,
+            ).run()
+        seconds = history[-1].seconds if history else time.monotonic() - began
         model.meta.training |= {
-            "seconds": round(time.monotonic() - began, 1),
+            "seconds": round(seconds, 1),
             "epochs": len(history),
             "best_epoch": next((row.epoch for row in reversed(history) if row.best), 0),
         }
         model.meta.created = _now()
-        checkpoint.save_model(model)
+        if self.ranks.is_first:
+            checkpoint.save_model(model)
         return model
 
-    def _fit_network(self, model: Model, splits: Splits) -> list[Epoch]:
-        records, config = self.records, model.config
-        training = config.training
-        rows: list[Epoch] = []
-
-        def validate(module: nn.Module) -> np.ndarray:
-            was_training = module.training
-            judged = Model(module.eval(), config, model.meta, model.path)
-            scored = make_scorer(judged, device=self.device, strands="forward").score(
-                records.store.tokens(int(row)) for row in records.indices[splits.val]
-            )
-            probabilities = np.stack(list(scored))
-            module.train(was_training)
-            return probabilities
-
-        def on_epoch(epoch: Epoch) -> None:
-            rows.append(epoch)
-            write_text(model.path / checkpoint.HISTORY, to_csv([row.row() for row in rows]))
-            LOG.info("%s", describe(epoch, training.max_epochs or 0))
-
-        def on_best(module: nn.Module) -> None:
-            checkpoint.save_model(Model(module, config, model.meta, model.path))
-
-        history = Fit(
-            classifier=model.classifier,
-            training_set=make_training_set(records, splits, config),
-            config=training,
-            device=self.device,
-            validate=validate,
-            val_targets=records.truth[splits.val],
-            num_classes=len(records.classes),
-            on_epoch=on_epoch,
-            on_best=on_best,
-            on_step=self.on_step,
-        ).run()
-        LOG.info("%s", describe_end(history[-1], training))
-        return history
+    def _describe_machine(self) -> str:
+        several = f"{self.ranks.size} processes, each " if self.ranks.size > 1 else ""
+        return f"{several}on {self.device} with {self.threads} threads"
 
     def _complete(self, model: Model, splits: Splits) -> None:
         """Give a model what makes its probabilities honest, and what tells records unlike those it has learnt from."""
@@ -244,7 +264,7 @@ class Training:
             versions=checkpoint.library_versions(),
             inputs=self.inputs,
             command=self.command,
-            training={"device": self.device, "threads": self.threads},
+            training={"device": self.device, "threads": self.threads, "processes": self.ranks.size},
         )
         return Model(classifier, config, meta, self.path)
 

@@ -62,18 +62,15 @@ class Several:
         """Train a model a fold, and pool what each says of the records that it has not seen.
 
         Raises:
-            DataError, UsageError, CannotWriteError: As `Training.run`.
+            DataError, UsageError, CannotWriteError, PreemptedError, KeyboardInterrupt: As `Training.run`.
         """
         began = time.monotonic()
         path, records, config = self.training.path, self.training.records, self.training.config
         self._prepare(folds[0])
         write_folds(path / checkpoint.SPLITS, records.ids, records.labels, folds)
-        with LogFile(path / checkpoint.LOG):
+        with LogFile(path / checkpoint.LOG, append=self.training.resume):
             self._check(folds[0])
-            trained = [
-                self._train(f"fold-{number}", f"fold {number} of {len(folds)}", config, splits)
-                for number, splits in enumerate(folds, 1)
-            ]
+            trained = [self._train(one) for one in self.fold_trainings(folds)]
             pooled, held_out = self._pool(trained)
             spread = {name: spread_of([one.measured.own.values[name] for one in trained]) for name in METRIC_NAMES}
             write_measured(path, pooled, records, held_out, spread)
@@ -89,21 +86,17 @@ class Several:
         """Train models that differ by their seed alone, on the same splits, and measure their mean.
 
         Raises:
-            DataError, UsageError, CannotWriteError: As `Training.run`.
+            DataError, UsageError, CannotWriteError, PreemptedError, KeyboardInterrupt: As `Training.run`.
         """
         began = time.monotonic()
         path, records, config = self.training.path, self.training.records, self.training.config
         splits = self.training.splits or divide(records, config)
-        if isinstance(config.model, KmerConfig):
-            raise UsageError("--ensemble: k-mer models do not depend on the seed; train one, or use --folds")
+        members = self.member_trainings(splits, count)
         self._prepare(splits)
         write_splits(path / checkpoint.SPLITS, records.ids, records.labels, splits)
-        with LogFile(path / checkpoint.LOG):
+        with LogFile(path / checkpoint.LOG, append=self.training.resume):
             self._check(splits)
-            trained = [
-                self._train(f"member-{number}", f"member {number} of {count}", seeded, splits)
-                for number, seeded in enumerate(_with_seeds(config, count), 1)
-            ]
+            trained = [self._train(one) for one in members]
             scorer = load_scorer([one.model.path for one in trained], device=self.training.device)
             if config.training.calibrate:
                 val = splits.val
@@ -116,27 +109,55 @@ class Several:
             self._end(began, f"{count} models")
         return SeveralTrained(measured, time.monotonic() - began)
 
+    def fold_trainings(self, folds: Sequence[Splits]) -> list[Training]:
+        """Return what trains each fold, into a directory `fold-1` and so on."""
+        return [
+            self._one(f"fold-{number}", f"fold {number} of {len(folds)}", self.training.config, splits)
+            for number, splits in enumerate(folds, 1)
+        ]
+
+    def member_trainings(self, splits: Splits, count: int) -> list[Training]:
+        """Return what trains each member of an ensemble, into a directory `member-1` and so on.
+
+        Raises:
+            UsageError: If members would not differ.
+        """
+        if isinstance(self.training.config.model, KmerConfig):
+            raise UsageError("--ensemble: k-mer models do not depend on the seed; train one, or use --folds")
+        return [
+            self._one(f"member-{number}", f"member {number} of {count}", seeded, splits)
+            for number, seeded in enumerate(_with_seeds(self.training.config, count), 1)
+        ]
+
     def _prepare(self, splits: Splits) -> None:
         """Make the directory; of what `force` replaces, nothing is left that could be taken for a part of this.
 
         What cannot be trained is found out before.
         """
-        self.training.resolve(splits)
-        path = new_directory(self.training.path, force=self.training.force)
-        checkpoint.clear(path)
+        resume = self.training.resume
+        if not resume:
+            self.training.resolve(splits)
+        path = new_directory(self.training.path, force=self.training.force or resume)
+        if not resume:
+            checkpoint.clear(path)
+        if self.training.begun is not None:
+            self.training.begun.write(path)
         write_text(path / checkpoint.CONFIG, to_yaml(self.training.config))
 
     def _check(self, splits: Splits) -> None:
-        if self.training.checks:
+        if self.training.checks and not (self.training.path / checkpoint.CHECKS).is_file():
             check(self.training.records, splits, self.training.config, self.training.path)
 
-    def _train(self, name: str, title: str, config: Config, splits: Splits) -> Trained:
-        LOG.info("%s", title)
-        path = self.training.path / name
+    def _one(self, name: str, title: str, config: Config, splits: Splits) -> Training:
         config = config.model_copy(deep=True)
         config.data.split = "given"  # the seed of a member would make another division, and a fold is none of its own
-        trained = replace(self.training, config=config, path=path, splits=splits, checks=False).run()
-        self._members.append(name)
+        path = self.training.path / name
+        return replace(self.training, config=config, path=path, splits=splits, checks=False, begun=None, title=title)
+
+    def _train(self, training: Training) -> Trained:
+        LOG.info("%s", training.title)
+        trained = training.run()
+        self._members.append(training.path.name)
         meta = trained.model.meta.model_copy(update={"members": self._members})
         write_text(self.training.path / checkpoint.META, meta.model_dump_json(indent=2) + "\n")
         return trained
@@ -170,6 +191,7 @@ class Several:
         return np.tile(shares, (len(held_out), 1))
 
     def _end(self, began: float, what: str) -> None:
+        checkpoint.end(self.training.path)
         LOG.info("%s done in %.0f s; all of it is in %s", what, time.monotonic() - began, self.training.path)
 
 

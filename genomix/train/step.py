@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from genomix.config import TrainingConfig
 from genomix.data.dataset import Batch
+from genomix.distributed import Ranks
 from genomix.nn.classifier import Classifier
 from genomix.nn.penalty import total_penalty
+from genomix.nn.pooling import PooledNorm
 from genomix.train.loss import make_loss
 from genomix.train.optimise import make_optimizer, set_learning_rate
 
@@ -26,6 +28,7 @@ class Stepper:
         device: Where the classifier is.
         class_counts: Training records of each class (C,).
         num_records: See `make_loss`.
+        ranks: The processes that make each step together.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Stepper:
         device: str,
         class_counts: np.ndarray,
         num_records: int | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.classifier = classifier
         self.config = config
@@ -42,8 +46,16 @@ class Stepper:
         self.optimizer = make_optimizer(classifier, config)
         self.precision = choose_precision(config.precision, device)
         self.scaler = torch.amp.GradScaler(device, enabled=self.precision is torch.float16)
-        self.loss = make_loss(config, class_counts, num_records).to(device)
+        wide = torch.promote_types(next(classifier.parameters()).dtype, torch.float32)
+        self.loss = make_loss(config, class_counts, num_records).to(device, wide)
         self.average = _make_average(classifier, config.ema_decay)
+        self.ranks = ranks or Ranks()
+        self._apart: list[Tensor] = []
+        for part in classifier.modules():
+            if isinstance(part, PooledNorm):
+                part.ranks = self.ranks
+            elif isinstance(part, nn.BatchNorm1d):
+                self._apart += [buffer for buffer in part.buffers() if buffer.is_floating_point()]
 
     @property
     def judged(self) -> nn.Module:
@@ -58,19 +70,23 @@ class Stepper:
 
         Returns:
             The mean loss of the records, without the penalty, so that it compares with that on other records and of
-            other networks; on the device: reading it waits for the step.
+            other networks; on the device: reading it waits for the step. Where several processes make the step, each
+            has its share of the batches, and the gradients and the loss are those of all records.
         """
         set_learning_rate(self.optimizer, learning_rate)
         losses: list[Tensor] = []
         for batch in batches:
             with torch.autocast(self.device, self.precision, enabled=self.precision is not torch.float32):
                 logits = self._logits(batch)
-            loss = self.loss(logits.float(), batch.targets) / num_records
+            wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            loss = self.loss(wide, batch.targets) / num_records
             self.scaler.scale(loss).backward()
             losses.append(loss.detach())
-        penalty = total_penalty(self.classifier)
+        penalty = total_penalty(self.classifier) if self.ranks.is_first else None
         if penalty is not None:
             self.scaler.scale(penalty).backward()
+        total = torch.stack(losses).sum()
+        self._add_up(total)
         self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.classifier.parameters(), self.config.clip_norm)
         self.scaler.step(self.optimizer)
@@ -78,7 +94,37 @@ class Stepper:
         self.forget()
         if self.average is not None:
             self.average.update_parameters(self.classifier)
-        return torch.stack(losses).sum()
+        return total
+
+    def to_state(self) -> dict[str, Any]:
+        """Return all that a later process must know to make the next step as this one would; on the CPU."""
+        return {
+            "classifier": _copied(self.classifier.state_dict()),
+            "optimizer": _copied(self.optimizer.state_dict()),
+            "scaler": self.scaler.state_dict(),
+            "average": None if self.average is None else _copied(self.average.state_dict()),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `to_state` of an earlier process gave."""
+        self.classifier.load_state_dict(state["classifier"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+
+    def _add_up(self, loss: Tensor) -> None:
+        """Sum gradients and the loss over all processes; statistics that each takes of its own records are averaged."""
+        if self.ranks.size == 1:
+            return
+        gradients = []
+        for parameter in self.classifier.parameters():
+            if parameter.requires_grad:
+                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                gradients.append(parameter.grad)
+        self.ranks.add_up([*gradients, loss, *self._apart])
+        for statistic in self._apart:
+            statistic.div_(self.ranks.size)
 
     def forget(self) -> None:
         """Drop the gradients that have been added up."""
@@ -88,6 +134,15 @@ class Stepper:
         if isinstance(self.classifier, Classifier):
             return self.classifier.forward_groups(batch.groups)
         return torch.cat([self.classifier(tokens, lengths) for tokens, lengths in batch.groups])
+
+
+def _copied(state: Any) -> Any:
+    """Return a copy of a state in which tensors are on the CPU, and no longer change with the training."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, dict):
+        return {key: _copied(value) for key, value in state.items()}
+    return [_copied(value) for value in state] if isinstance(state, list | tuple) else state
 
 
 def choose_precision(name: str, device: str) -> torch.dtype:

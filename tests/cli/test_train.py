@@ -325,7 +325,8 @@ def test_interrupted_training_leaves_the_best_model_so_far(genomix, environment,
         os.kill(training.pid, signal.SIGINT)
         _, stderr = training.communicate(timeout=60)
     assert training.returncode == 130, stderr
-    assert stderr.endswith("genomix: interrupted\n")
+    assert stderr.splitlines()[-1].startswith("genomix: stopped by SIGINT in epoch")
+    assert stderr.endswith(f"go on with: genomix train --resume {out}\n")
     assert "Traceback" not in stderr
     assert not list(out.glob(".*"))
     predicted = genomix("predict", out, data.fasta, "--threads", 1)

@@ -182,7 +182,7 @@ def test_a_loss_that_is_not_finite_stops_with_a_mend(make_fit):
 
 
 def test_the_time_limit_ends_training_with_the_schedule(make_fit):
-    fit = make_fit(max_epochs=10**6, max_time_s=0.5, patience=10**6, batch_records=4)
+    fit = make_fit(max_epochs=10**6, budget_s=0.5, patience=10**6, batch_records=4)
     began = time.monotonic()
     history = fit.run()
     assert time.monotonic() - began < 5
@@ -231,8 +231,8 @@ def test_a_gpu_computes_a_step_while_the_loss_of_the_last_is_looked_at(make_fit,
     events = []
 
     class Here(fitting.Stepper):
-        def __init__(self, classifier, config, device, class_counts):
-            super().__init__(classifier, config, "cpu", class_counts)
+        def __init__(self, classifier, config, device, class_counts, **others):
+            super().__init__(classifier, config, "cpu", class_counts, **others)
 
         def run(self, *arguments):
             events.append("launched")

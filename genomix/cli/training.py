@@ -1,0 +1,284 @@
+"""What `genomix train` does once its options are read: begin, or go on; in one process, or in several."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genomix.cli import options
+from genomix.errors import CannotWriteError, PreemptedError, UsageError
+from genomix.stopping import Stopping
+
+if TYPE_CHECKING:
+    from genomix.data.labels import LabelledRecords
+    from genomix.distributed import Ranks
+    from genomix.train.begun import Begun
+    from genomix.train.run import Trained, Training
+    from genomix.train.several import SeveralTrained
+
+
+@dataclass
+class Request:
+    """What was asked for.
+
+    Attributes:
+        begun: The data and the settings.
+        path: The run directory.
+        resume: Go on with what is there.
+        states_settings: Whether settings were given, and not just a directory to go on with.
+        force: Replace what is there.
+        devices: Processes on this machine; None for one, or for as many as a launcher has started.
+        device: Name of the device.
+        threads: CPU threads of a process; None for its share of those there are.
+        checkpoint_every_s: Seconds between checkpoints, at least; None for the default.
+        quiet: Say only warnings and errors.
+        stop: Says when to stop.
+    """
+
+    begun: Begun
+    path: Path
+    resume: bool = False
+    states_settings: bool = True
+    force: bool = False
+    devices: int | None = None
+    device: str = "auto"
+    threads: int | None = None
+    checkpoint_every_s: float | None = None
+    quiet: bool = False
+    stop: Stopping = field(default_factory=Stopping)
+
+
+def perform(request: Request) -> int:
+    """Train as asked; return the exit code.
+
+    Raises:
+        GenomixError: Whatever keeps it from being done.
+    """
+    from genomix.distributed import RankLostError, find_ranks
+    from genomix.distributed.launch import INTERRUPTED
+
+    ranks = find_ranks()
+    if ranks.size == 1 and request.devices is not None and request.devices > 1:
+        return _launch(request)
+    if not _settle(request, ranks):
+        return 0
+    try:
+        return _perform_as(request, ranks)
+    except (RankLostError, PreemptedError) as error:
+        if ranks.is_first:
+            raise
+        return error.exit_code  # the first process, or the launcher, says what happened
+    except KeyboardInterrupt:
+        if ranks.is_first:
+            raise
+        return INTERRUPTED
+
+
+def _settle(request: Request, ranks: Ranks) -> bool:
+    """Decide what is gone on with; return whether there is anything to do.
+
+    Raises:
+        UsageError: If what is asked for is not what was begun.
+        CannotWriteError: If there is something else in the directory.
+    """
+    from genomix.checkpoint import find_members, is_complete
+    from genomix.train.begun import read_begun
+
+    path = request.path
+    if not request.resume:
+        if ranks.is_first:
+            options.check_directory(str(path), force=request.force)
+        return True
+    begun = read_begun(path)
+    if begun is None and is_complete(path):
+        if ranks.is_first:
+            options.say(f"{path} is complete: there is nothing left to train")
+        return False
+    if begun is not None:
+        _take_over(request, begun)
+    elif not request.begun.inputs:
+        raise UsageError(
+            f"--resume {path}: no training was begun there; give sequences and labels as well, and it will begin"
+        )
+    elif path.is_dir() and any(path.iterdir()) and not find_members(path):
+        raise CannotWriteError(f"{path}: holds no training that could be gone on with; name another directory")
+    return True
+
+
+def _take_over(request: Request, begun: Begun) -> None:
+    """Go on as it was begun.
+
+    Raises:
+        UsageError: If other settings are asked for now.
+    """
+    asked = request.begun
+    if not asked.inputs:
+        if request.states_settings:
+            raise UsageError(
+                f"--resume {request.path}: goes on as it was begun; leave out other settings, or give all of the "
+                "command again, sequences included"
+            )
+        asked = begun.model_copy()
+        if "-" in asked.inputs:
+            raise UsageError(
+                f"--resume {request.path}: its sequences came from stdin; pipe them in again, same command"
+            )
+    elif changed := begun.differences(asked):
+        raise UsageError("\n".join([f"--resume {request.path}: this is another training than was begun", *changed]))
+    request.begun = asked
+
+
+def _launch(request: Request) -> int:
+    """Start the processes of this machine, each with this same command."""
+    from genomix.config import KmerConfig
+    from genomix.distributed.launch import launch
+
+    if "-" in request.begun.inputs:
+        raise UsageError("--devices: several processes cannot share stdin; name a file")
+    if isinstance(request.begun.config.model, KmerConfig):
+        raise UsageError(f"--devices {request.devices}: k-mer models are fitted by one process; leave it out")
+    with _telling_how_to_go_on(request.path):
+        return launch(sys.argv[1:], request.devices or 1)
+
+
+def _perform_as(request: Request, ranks: Ranks) -> int:
+    from genomix.distributed import joined
+    from genomix.runtime import available_threads, choose_device, keep_freed_memory, set_threads
+
+    share = max(1, available_threads() // ranks.local_size)
+    threads = set_threads(share if request.threads is None else request.threads)
+    keep_freed_memory()
+    device = choose_device(request.device)
+    with _telling_how_to_go_on(request.path if ranks.is_first else None), joined(ranks, device) as ranks:
+        if ranks.is_first:
+            records, hashes = load(request.begun)
+            ranks.barrier()
+        else:
+            ranks.barrier()  # the first one reads, and stores, what the others then find
+            records, hashes = load(request.begun)
+        _train(request, records, hashes, device, threads, ranks)
+    return 0
+
+
+class _telling_how_to_go_on:  # noqa: N801 (used as a statement)
+    """Adds to a message that work was stopped how to go on with it."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        from genomix.checkpoint import BEGUN
+        from genomix.distributed import RankLostError
+
+        if self._path is None or not (self._path / BEGUN).exists():
+            return
+        advice = f"; go on with: genomix train --resume {self._path}"
+        if isinstance(error, PreemptedError | RankLostError):
+            raise type(error)(f"{error}{advice}") from error
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"{error or 'interrupted'}{advice}") from error
+
+
+def load(begun: Begun) -> tuple[LabelledRecords, dict[str, str]]:
+    """Read the records of a training, and return them with the sha256 of what they were read from, by name.
+
+    Raises:
+        DataError, NoInputError: If they cannot be read, or do not go together.
+    """
+    from genomix.data.labels import label_kind, load_labelled
+    from genomix.data.splits import take_splits
+    from genomix.runtime import hash_file
+
+    records = load_labelled(
+        begun.inputs,
+        begun.labels,
+        label_regex=begun.label_regex,
+        class_files=begun.class_files,
+        on_invalid=begun.on_invalid,
+        on_missing=begun.on_missing,
+        min_per_class=begun.config.data.min_per_class,
+        kind=label_kind(begun.config.data),
+        warn=options.warn,
+    )
+    if begun.splits_path is not None:
+        records = take_splits(records, begun.splits_path, on_missing=begun.on_missing, warn=options.warn)
+    hashes = {"sequences": records.store.sha256}
+    for name, path in (("labels", begun.labels), ("splits", begun.splits_path)):
+        if path is not None and Path(path).is_file():
+            hashes[name] = hash_file(path)
+    return records, hashes
+
+
+def _train(
+    request: Request,
+    records: LabelledRecords,
+    hashes: dict[str, str],
+    device: str,
+    threads: int,
+    ranks: Ranks,
+) -> None:
+    from genomix.cli.progress import TrainingProgress
+    from genomix.cli.tables import print_comparison, print_levels, print_spread
+    from genomix.report import write_report
+    from genomix.train.checkpoints import EVERY_S
+    from genomix.train.run import Training
+
+    every_s = EVERY_S if request.checkpoint_every_s is None else request.checkpoint_every_s
+    quiet = request.quiet or not ranks.is_first
+    with TrainingProgress(options.start_log(quiet=request.quiet, silent=not ranks.is_first), quiet=quiet) as progress:
+        training = Training(
+            config=request.begun.config,
+            records=records,
+            path=request.path,
+            device=device,
+            threads=threads,
+            command=["genomix", *sys.argv[1:]],
+            inputs=hashes,
+            force=request.force,
+            on_step=progress.show,
+            checks=request.begun.checks,
+            begun=request.begun,
+            resume=request.resume,
+            checkpoint_every_s=every_s,
+            stop=request.stop,
+            ranks=ranks,
+        )
+        trainings, run = _plan(training, request.begun)
+        if not ranks.is_first:
+            for one in trainings:
+                one.follow()
+            return
+        trained = run()
+    options.say(f"report: {write_report(request.path)}")
+    print_comparison(trained.measured.results, trained.measured.split)
+    if trained.measured.levels:
+        print_levels(trained.measured.levels)
+    if trained.spread:
+        print_spread(trained.spread)
+
+
+def _plan(training: Training, begun: Begun) -> tuple[list[Training], Callable[[], Trained | SeveralTrained]]:
+    """Return the trainings that there are, in their order, and what runs them and puts them together."""
+    from genomix.train.division import divide, divide_folds
+    from genomix.train.several import Several
+
+    if begun.folds is None and begun.ensemble is None:
+        return [training], training.run
+    several = Several(replace(training, path=training.path.parent) if begun.only else training)
+    if begun.folds is not None:
+        folds = divide_folds(training.records, training.config, begun.folds)
+        trainings, run = several.fold_trainings(folds), lambda: several.run_folds(folds)
+    else:
+        count = begun.ensemble or 1
+        trainings = several.member_trainings(divide(training.records, training.config), count)
+        run = lambda: several.run_members(count)  # noqa: E731 (the counterpart of the one above)
+    if begun.only is None:
+        return trainings, run
+    one = replace(trainings[begun.only - 1], begun=begun, checks=training.checks)
+    return [one], one.run

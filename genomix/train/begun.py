@@ -1,0 +1,105 @@
+"""What a training was begun with, kept in its run directory so that it can be gone on with by the directory's name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from genomix.checkpoint import BEGUN
+from genomix.config import Config
+from genomix.errors import DataError
+from genomix.runtime import write_text
+
+
+class Begun(BaseModel):
+    """The data and the settings of a training, as they were asked for.
+
+    Attributes:
+        schema_version: Of the file.
+        config: The configuration, with what was left open.
+        inputs: Sequence files; `-` for stdin.
+        labels: The table of labels; None where they come otherwise.
+        label_regex: Pattern that takes labels from headers.
+        class_files: Names of classes with their files.
+        splits_path: Table of splits in place of the labels' own.
+        on_invalid, on_missing: What was done with records that cannot be used.
+        folds, ensemble: How many models of either kind; None for a single one.
+        only: The one of them that is trained.
+        checks: Whether the data are looked at first.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: Literal[1] = 1
+    config: Config
+    inputs: list[str]
+    labels: str | None = None
+    label_regex: str | None = None
+    class_files: list[tuple[str, str]] = []
+    splits_path: str | None = None
+    on_invalid: Literal["error", "skip", "mask"] = "error"
+    on_missing: Literal["error", "skip"] = "error"
+    folds: int | None = None
+    ensemble: int | None = None
+    only: int | None = None
+    checks: bool = True
+
+    def write(self, directory: Path) -> None:
+        """Write it into a run directory, with paths that hold from anywhere.
+
+        Raises:
+            CannotWriteError: If that cannot be written.
+        """
+        places = {
+            "inputs": [_absolute(path) for path in self.inputs],
+            "labels": self.labels and _absolute(self.labels),
+            "class_files": [(name, _absolute(path)) for name, path in self.class_files],
+            "splits_path": self.splits_path and _absolute(self.splits_path),
+        }
+        write_text(directory / BEGUN, self.model_copy(update=places).model_dump_json(indent=2) + "\n")
+
+    def differences(self, other: Begun) -> list[str]:
+        """Return a sentence for each setting that is another one in `other`; where the data lie does not count."""
+        places = {"inputs", "labels", "class_files", "splits_path", "checks"}
+        mine, theirs = (_flatten(begun.model_dump(mode="json", exclude=places)) for begun in (self, other))
+        return [
+            f"{name.removeprefix('config.')}: begun with {_show(mine.get(name))}, now {_show(theirs.get(name))}"
+            for name in dict.fromkeys([*mine, *theirs])
+            if mine.get(name) != theirs.get(name)
+        ]
+
+
+def read_begun(directory: Path) -> Begun | None:
+    """Return what the unfinished training in a directory was begun with; None where there is none.
+
+    Raises:
+        DataError: If the file that says so is damaged.
+    """
+    path = directory / BEGUN
+    if not path.is_file():
+        return None
+    try:
+        return Begun.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, ValidationError) as error:
+        lines = str(error).splitlines()
+        raise DataError(
+            f"{path}: damaged, or of another version ({lines[0]}); remove it, and give the sequences and options again"
+        ) from error
+
+
+def _absolute(path: str) -> str:
+    return path if path == "-" else str(Path.cwd() / path)
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _show(value: object) -> str:
+    return "nothing" if value is None else str(value)
