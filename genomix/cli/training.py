@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from genomix.train.begun import Begun
     from genomix.train.run import Trained, Training
     from genomix.train.several import SeveralTrained
+
+
+AFTER_OTHERS_S = 5
+"""Seconds that a process waits, once another is gone, so that the one with the reason ends first and is the one told."""
 
 
 @dataclass
@@ -70,6 +75,8 @@ def perform(request: Request) -> int:
     except (RankLostError, PreemptedError) as error:
         if ranks.is_first:
             raise
+        if isinstance(error, RankLostError):
+            time.sleep(AFTER_OTHERS_S)
         return error.exit_code  # the first process, or the launcher, says what happened
     except KeyboardInterrupt:
         if ranks.is_first:

@@ -29,6 +29,7 @@ def fingerprint(scorer: AnyScorer) -> str:
             "config": member.model.config.model.model_dump(mode="json"),
             "classes": member.classes,
             "multi_label": member.model.is_multi_label,
+            "levels": member.model.config.data.levels,
             "shortest": member.model.meta.train_lengths.min,
             "temperature": None if calibration is None else calibration.temperature,
         }

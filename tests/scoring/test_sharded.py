@@ -22,6 +22,7 @@ from genomix.errors import CannotWriteError, DataError, NoInputError, UsageError
 from genomix.merge import merge
 from genomix.predict import predict
 from genomix.scoring import Ensemble, Scorer, make_answers
+from genomix.scoring.fingerprint import fingerprint
 
 BATCH = 64
 """Bases; a chunk then ends after 1024."""
@@ -412,3 +413,13 @@ class TestMerge:
         predict(scorer, inputs, str(tmp_path / "whole.csv"))
         merge(predict_shards(scorer, inputs, tmp_path, ".csv", 3), tmp_path / "merged.csv")
         assert (tmp_path / "merged.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_whatever_changes_the_rows_changes_the_fingerprint(scorer):
+    shortest = make_model("kmer")
+    shortest.meta.train_lengths.min = 7
+    others = [make_model("kmer", seed=1), make_model("kmer", classes=("a", "b", "d")), shortest]
+    prints = {fingerprint(Scorer(model)) for model in others} | {fingerprint(scorer)}
+    assert len(prints) == 4
+    assert fingerprint(Scorer(make_model("kmer"))) == fingerprint(scorer)
+    assert fingerprint(Ensemble([scorer, new_scorer(seed=1)])) != fingerprint(Ensemble([new_scorer(seed=1), scorer]))
