@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 AFTER_OTHERS_S = 5
-"""Seconds that a process waits, once another is gone, so that the one with the reason ends first and is the one told."""
+"""Seconds that a process waits once another is gone, so that the one that has the reason ends first."""
 
 
 @dataclass
