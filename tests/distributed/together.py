@@ -43,7 +43,7 @@ def train(ranks, *, num_shares, batch_bases, batch_records=8, **changes):
     records = Records()
     targets = (np.arange(NUM_RECORDS) % 2).astype(np.int64)
     overrides = SMALL | {key: changes.pop(key) for key in list(changes) if "." in key}
-    training = TrainingConfig(learning_rate=0.01, max_epochs=3, patience=3, **changes)
+    training = TrainingConfig(learning_rate=0.01, max_epochs=2, patience=2, **changes)
     network = build_classifier(make_config(overrides=overrides).model, 2).double()
 
     def validate(module):
