@@ -240,20 +240,18 @@ def clear(directory: Path) -> None:
 
 def end(directory: Path) -> None:
     """Remove what is only needed to go on with a training, once it is complete."""
-    for name in (CHECKPOINT, CHECKPOINT_BEFORE, BEGUN):
+    for name in (CHECKPOINT, CHECKPOINT_BEFORE):
         (directory / name).unlink(missing_ok=True)
 
 
 def is_complete(directory: Path) -> bool:
     """Say whether a run directory holds all that a training, or several, leave at their end."""
-    files = (METRICS, META)
-    begun = (CHECKPOINT, CHECKPOINT_BEFORE, BEGUN)
-    has_model = (directory / WEIGHTS).is_file() or bool(_stated_members(directory / META))
-    return (
-        has_model
-        and all((directory / name).is_file() for name in files)
-        and not any((directory / name).exists() for name in begun)
-    )
+    stated = _read_object(directory / BEGUN).get("complete", True)
+    if not stated or any((directory / name).exists() for name in (CHECKPOINT, CHECKPOINT_BEFORE)):
+        return False
+    members = _stated_members(directory / META)
+    models = [directory / name for name in members] if members else [directory]
+    return (directory / METRICS).is_file() and all((one / WEIGHTS).is_file() for one in models)
 
 
 def is_model(path: str | Path) -> bool:
@@ -284,12 +282,17 @@ def library_versions() -> dict[str, str]:
 
 def _stated_members(path: Path) -> list[str]:
     """Return the names of runs that meta data give; none where they give none, or cannot be read."""
+    names = _read_object(path).get("members")
+    return [name for name in names if MEMBER.fullmatch(str(name))] if isinstance(names, list) else []
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """Return what a JSON file states; nothing where it is missing, damaged or something else."""
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return []
-    names = stated.get("members") if isinstance(stated, dict) else None
-    return [name for name in names if MEMBER.fullmatch(str(name))] if isinstance(names, list) else []
+        return {}
+    return stated if isinstance(stated, dict) else {}
 
 
 def _model_folder(path: Path) -> Path:

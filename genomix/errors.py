@@ -20,6 +20,10 @@ class UsageError(GenomixError):
     exit_code = 2
 
 
+class TrainingFailedError(UsageError):
+    """A training came to no good, in all processes alike if there are several."""
+
+
 class DataError(GenomixError):
     """The data are not what they should be."""
 

@@ -242,6 +242,32 @@ def new_directory(path: str | Path, *, force: bool) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def locked(directory: Path) -> Generator[None]:
+    """Keep other processes from writing into a directory as long as the block takes.
+
+    The lock goes with the process, however it ends. Where the file system has no locks there is none.
+
+    Raises:
+        CannotWriteError: If another process writes there.
+    """
+    import fcntl
+
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CannotWriteError(
+                f"{directory}: another process is writing there; wait for it, or end it, and try again"
+            ) from error
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(handle)
+
+
 def hash_file(path: str | Path) -> str:
     """Return the sha256 of a file, in hexadecimal."""
     with Path(path).open("rb") as content:

@@ -15,7 +15,11 @@ MARGIN_S = 60.0
 """Seconds before the end of a job that are left to finish a step and to write a checkpoint."""
 MARGIN_SHARE = 0.1
 """Where a job is short, the share of its time that is left for that instead."""
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGINT") if hasattr(signal, name))
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGHUP", "SIGINT") if hasattr(signal, name))
+
+
+class AbandonedError(KeyboardInterrupt):
+    """Somebody interrupted twice and does not want to wait: work was cut in the middle, nothing of it is to be kept."""
 
 
 class Stopping:
@@ -65,12 +69,13 @@ class Stopping:
 
     @contextlib.contextmanager
     def watching(self, limit_s: float | None = None) -> Generator[Stopping]:
-        """Listen, inside the block, to SIGTERM, SIGUSR1 and SIGINT, and to the clock.
+        """Listen, inside the block, to SIGTERM, SIGUSR1, SIGHUP and SIGINT, and to the clock; not to what is ignored.
 
         Args:
             limit_s: Seconds from now after which to stop; None for no limit.
         """
-        handlers = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        handlers = {number: signal.signal(number, self._on_signal) for number in heard}
         if limit_s is not None:
             handlers[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
             signal.setitimer(signal.ITIMER_REAL, max(limit_s, 1e-3))
@@ -84,7 +89,7 @@ class Stopping:
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if number == signal.SIGINT and self._by_hand:
-            raise KeyboardInterrupt("interrupted twice: what was done since the last checkpoint is lost")
+            raise AbandonedError("interrupted twice: what was done since the last checkpoint is lost")
         self.ask(signal.Signals(number).name, by_hand=number == signal.SIGINT)
         self._stop_if_free()
 

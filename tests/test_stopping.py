@@ -7,7 +7,7 @@ import time
 import pytest
 
 from genomix.errors import PreemptedError
-from genomix.stopping import Stopping, seconds_to_stop
+from genomix.stopping import AbandonedError, Stopping, seconds_to_stop
 
 
 def send(number):
@@ -16,7 +16,12 @@ def send(number):
 
 @pytest.mark.parametrize(
     ("name", "error"),
-    [("SIGTERM", PreemptedError), ("SIGUSR1", PreemptedError), ("SIGINT", KeyboardInterrupt)],
+    [
+        ("SIGTERM", PreemptedError),
+        ("SIGUSR1", PreemptedError),
+        ("SIGHUP", PreemptedError),
+        ("SIGINT", KeyboardInterrupt),
+    ],
 )
 class TestSignals:
     def test_outside_of_deferred_blocks_it_is_at_once(self, name, error):
@@ -41,6 +46,16 @@ class TestSignals:
         assert signal.getsignal(getattr(signal, name)) == before
 
 
+def test_what_is_ignored_is_not_heard():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with Stopping().watching() as stop:
+            send(signal.SIGHUP)
+            stop.check()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_the_first_reason_is_told():
     with Stopping().watching() as stop, stop.deferred():
         send(signal.SIGUSR1)
@@ -52,7 +67,7 @@ def test_the_first_reason_is_told():
 def test_who_interrupts_twice_does_not_want_to_wait():
     with Stopping().watching() as stop, stop.deferred():
         send(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt, match="lost"):
+        with pytest.raises(AbandonedError, match="lost"):
             send(signal.SIGINT)
 
 

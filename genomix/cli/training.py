@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genomix.cli import options
-from genomix.errors import CannotWriteError, PreemptedError, UsageError
+from genomix.errors import CannotWriteError, PreemptedError, TrainingFailedError, UsageError
 from genomix.stopping import Stopping
 
 if TYPE_CHECKING:
@@ -66,13 +67,14 @@ def perform(request: Request) -> int:
     from genomix.distributed.launch import INTERRUPTED
 
     ranks = find_ranks()
-    if ranks.size == 1 and request.devices is not None and request.devices > 1:
-        return _launch(request)
-    if not _settle(request, ranks):
-        return 0
+    if ranks.size == 1:
+        if not _settle(request):
+            return 0
+        if request.devices is not None and request.devices > 1:
+            return _launch(request)
     try:
         return _perform_as(request, ranks)
-    except (RankLostError, PreemptedError) as error:
+    except (RankLostError, PreemptedError, TrainingFailedError) as error:
         if ranks.is_first:
             raise
         if isinstance(error, RankLostError):
@@ -84,35 +86,48 @@ def perform(request: Request) -> int:
         return INTERRUPTED
 
 
-def _settle(request: Request, ranks: Ranks) -> bool:
+def _settle(request: Request) -> bool:
     """Decide what is gone on with; return whether there is anything to do.
 
     Raises:
         UsageError: If what is asked for is not what was begun.
         CannotWriteError: If there is something else in the directory.
     """
-    from genomix.checkpoint import find_members, is_complete
-    from genomix.train.begun import read_begun
+    from genomix.checkpoint import REPORT, find_members, is_complete
+    from genomix.report import write_report
+    from genomix.train.begun import check_same, read_begun
 
     path = request.path
     if not request.resume:
-        if ranks.is_first:
-            options.check_directory(str(path), force=request.force)
+        options.check_directory(str(path), force=request.force)
         return True
     begun = read_begun(path)
-    if begun is None and is_complete(path):
-        if ranks.is_first:
-            options.say(f"{path} is complete: there is nothing left to train")
-        return False
     if begun is not None:
         _take_over(request, begun)
-    elif not request.begun.inputs:
+        if request.begun.complete and request.begun.inputs != begun.inputs:
+            records, _ = load(request.begun)
+            check_same(path, request.begun.model_copy(update={"sequences": records.store.sha256}))
+    if is_complete(path):
+        if not (path / REPORT).is_file():
+            write_report(path)
+        options.say(f"{path} is complete: there is nothing left to train")
+        return False
+    if begun is None and not request.begun.inputs:
         raise UsageError(
             f"--resume {path}: no training was begun there; give sequences and labels as well, and it will begin"
         )
-    elif path.is_dir() and any(path.iterdir()) and not find_members(path):
+    if begun is None and path.is_dir() and any(path.iterdir()) and not _holds_members(request, find_members(path)):
         raise CannotWriteError(f"{path}: holds no training that could be gone on with; name another directory")
     return True
+
+
+def _holds_members(request: Request, members: list[Path]) -> bool:
+    """Say whether these are folds, or members of an ensemble, as are asked for."""
+    from genomix.checkpoint import CONFIG
+
+    kind = "fold" if request.begun.folds is not None else "member" if request.begun.ensemble is not None else None
+    ours = [one for one in members if one.name.split("-")[0] == kind and (one / CONFIG).is_file()]
+    return bool(ours) and {one.name for one in request.path.iterdir()} <= {one.name for one in members}
 
 
 def _take_over(request: Request, begun: Begun) -> None:
@@ -121,6 +136,8 @@ def _take_over(request: Request, begun: Begun) -> None:
     Raises:
         UsageError: If other settings are asked for now.
     """
+    from genomix.train.begun import check_same
+
     asked = request.begun
     if not asked.inputs:
         if request.states_settings:
@@ -133,8 +150,9 @@ def _take_over(request: Request, begun: Begun) -> None:
             raise UsageError(
                 f"--resume {request.path}: its sequences came from stdin; pipe them in again, same command"
             )
-    elif changed := begun.differences(asked):
-        raise UsageError("\n".join([f"--resume {request.path}: this is another training than was begun", *changed]))
+    else:
+        check_same(request.path, asked)
+        asked = asked.model_copy(update={"complete": begun.complete})
     request.begun = asked
 
 
@@ -160,14 +178,26 @@ def _perform_as(request: Request, ranks: Ranks) -> int:
     keep_freed_memory()
     device = choose_device(request.device)
     with _telling_how_to_go_on(request.path if ranks.is_first else None), joined(ranks, device) as ranks:
-        if ranks.is_first:
+        if ranks.size > 1:  # the first looks, and reads and stores what the others then find
+            goes_on = ranks.share(_settle(request) if ranks.is_first else None)
+            request.begun = ranks.share(request.begun)
+            if not goes_on:
+                return 0
+        with _first_before_others(ranks):
             records, hashes = load(request.begun)
-            ranks.barrier()
-        else:
-            ranks.barrier()  # the first one reads, and stores, what the others then find
-            records, hashes = load(request.begun)
+        request.begun = request.begun.model_copy(update={"sequences": records.store.sha256, "complete": False})
         _train(request, records, hashes, device, threads, ranks)
     return 0
+
+
+@contextlib.contextmanager
+def _first_before_others(ranks: Ranks) -> Generator[None]:
+    """Let the first process do what is in the block before the others do it; if it fails, they do not try."""
+    if not ranks.is_first:
+        ranks.barrier()
+    yield
+    if ranks.is_first:
+        ranks.barrier()
 
 
 class _telling_how_to_go_on:  # noqa: N801 (used as a statement)
@@ -180,10 +210,10 @@ class _telling_how_to_go_on:  # noqa: N801 (used as a statement)
         pass
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        from genomix.checkpoint import BEGUN
+        from genomix.checkpoint import BEGUN, is_complete
         from genomix.distributed import RankLostError
 
-        if self._path is None or not (self._path / BEGUN).exists():
+        if self._path is None or not (self._path / BEGUN).exists() or is_complete(self._path):
             return
         advice = f"; go on with: genomix train --resume {self._path}"
         if isinstance(error, PreemptedError | RankLostError):
@@ -256,7 +286,8 @@ def _train(
             stop=request.stop,
             ranks=ranks,
         )
-        trainings, run = _plan(training, request.begun)
+        with _first_before_others(ranks):
+            trainings, run = _plan(training, request.begun)
         if not ranks.is_first:
             for one in trainings:
                 one.follow()
@@ -287,5 +318,5 @@ def _plan(training: Training, begun: Begun) -> tuple[list[Training], Callable[[]
         run = lambda: several.run_members(count)  # noqa: E731 (the counterpart of the one above)
     if begun.only is None:
         return trainings, run
-    one = replace(trainings[begun.only - 1], begun=begun, checks=training.checks)
+    one = replace(trainings[begun.only - 1], checks=training.checks)
     return [one], one.run

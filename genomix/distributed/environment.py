@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Generator
 from dataclasses import replace
@@ -16,8 +17,8 @@ from genomix.errors import UsageError
 
 PATIENCE = timedelta(hours=24)
 """For the processes that wait while the first one reads data; one that dies is noticed at once."""
-STUCK = timedelta(minutes=30)
-"""For sums on GPUs, where a dead process shows by silence only."""
+STUCK = timedelta(minutes=10)
+"""For processes to find each other and for what they exchange in a step: a machine without power is only silent."""
 FIRST_PORT, NUM_PORTS = 20_000, 20_000
 
 
@@ -58,16 +59,17 @@ def joined(ranks: Ranks, device: str) -> Generator[Ranks]:
     if ranks.size == 1:
         yield ranks
         return
-    import torch
     import torch.distributed as dist
 
     _set_meeting_point()
     if device == "cuda":
-        torch.cuda.set_device(ranks.local_rank % torch.cuda.device_count())
-    backend, timeout = ("nccl", STUCK) if device == "cuda" else ("gloo", PATIENCE)
+        _choose_gpu(ranks)
     try:
-        dist.init_process_group(backend, rank=ranks.rank, world_size=ranks.size, timeout=timeout)
-        control = dist.new_group(backend="gloo", timeout=PATIENCE) if backend == "nccl" else dist.group.WORLD
+        with _ending_at_once():
+            backend = "nccl" if device == "cuda" else "gloo"
+            dist.init_process_group(backend, rank=ranks.rank, world_size=ranks.size, timeout=STUCK)
+            steady = dist.new_group(backend="gloo", timeout=STUCK)
+            control = dist.new_group(backend="gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         raise UsageError(
@@ -75,10 +77,33 @@ def joined(ranks: Ranks, device: str) -> Generator[Ranks]:
             "set MASTER_ADDR and MASTER_PORT to a free port of the first node"
         ) from error
     try:
-        yield replace(ranks, control=control)
+        yield replace(ranks, control=control, steady=steady)
     finally:
         with contextlib.suppress(RuntimeError):
             dist.destroy_process_group()
+
+
+def _choose_gpu(ranks: Ranks) -> None:
+    """Take the GPU of this process: the only one it is shown, or that of its number on this machine."""
+    import torch
+
+    count = torch.cuda.device_count()
+    shown_its_own = count == 1 and "SLURM_LOCALID" in os.environ
+    if ranks.local_size > count and not shown_its_own:
+        raise UsageError(f"{ranks.local_size} processes on a machine with {count} GPUs: one GPU is for one process")
+    torch.cuda.set_device(0 if shown_its_own else ranks.local_rank)
+
+
+@contextlib.contextmanager
+def _ending_at_once() -> Generator[None]:
+    """Let signals end the process inside the block: torch does not return to Python while it waits for others."""
+    numbers = [number for number in (signal.SIGTERM, signal.SIGUSR1) if callable(signal.getsignal(number))]
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _set_meeting_point() -> None:

@@ -13,8 +13,8 @@ from genomix.distributed.ranks import RankLostError
 from genomix.errors import PreemptedError
 
 INTERRUPTED = 130
-GRACE_S = 300
-"""Seconds that processes are given to write a checkpoint when all are asked to stop."""
+GRACE_S = 45
+"""Seconds that processes are given to finish a step and to write a checkpoint when they are asked to stop."""
 
 
 def launch(arguments: Sequence[str], count: int) -> int:
@@ -52,7 +52,7 @@ def launch(arguments: Sequence[str], count: int) -> int:
 
 
 def _exit_code(codes: dict[int, int]) -> int:
-    """Return the code that tells most: that of a process that ended by itself, before one of the lost ones.
+    """Return the code that tells most: that of the process that had a reason, before those that lost another one.
 
     Raises:
         RankLostError: If one was killed, as the system does where memory runs out.
@@ -63,4 +63,4 @@ def _exit_code(codes: dict[int, int]) -> int:
         hint = "; if memory ran out, use a smaller --batch-bases" if number == signal.SIGKILL else ""
         raise RankLostError(f"rank {rank} was killed by {signal.Signals(number).name}{hint}")
     stated = [code for _, code in sorted(codes.items()) if code > 0]
-    return stated[0] if stated else 1
+    return next((code for code in stated if code != RankLostError.exit_code), RankLostError.exit_code)

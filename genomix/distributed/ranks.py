@@ -29,7 +29,8 @@ class Ranks:
         size: How many there are.
         local_rank: Number of this process among those on its machine.
         local_size: How many are on its machine.
-        control: The group that plain Python values and decisions go through, on the CPU.
+        control: The group that plain Python values go through, on the CPU; patient, as the first may have long to read.
+        steady: The group that decisions of each step go through, on the CPU.
     """
 
     rank: int = 0
@@ -37,6 +38,7 @@ class Ranks:
     local_rank: int = 0
     local_size: int = 1
     control: Any = None
+    steady: Any = None
 
     @property
     def is_first(self) -> bool:
@@ -52,7 +54,7 @@ class Ranks:
         if self.size > 1:
             import torch.distributed as dist
 
-            with self._telling_of_loss():
+            with telling_of_loss():
                 dist.barrier(self.control)
 
     def share(self, value: Value) -> Value:
@@ -66,7 +68,7 @@ class Ranks:
         import torch.distributed as dist
 
         values = [value]
-        with self._telling_of_loss():
+        with telling_of_loss():
             dist.broadcast_object_list(values, src=0, group=self.control)
         return values[0]
 
@@ -81,7 +83,7 @@ class Ranks:
         import torch.distributed as dist
 
         values: list[Any] = [None] * self.size
-        with self._telling_of_loss():
+        with telling_of_loss():
             dist.all_gather_object(values, value, group=self.control)
         return values
 
@@ -97,8 +99,8 @@ class Ranks:
         import torch.distributed as dist
 
         together = torch.tensor(values, dtype=torch.float64)
-        with self._telling_of_loss():
-            dist.all_reduce(together, dist.ReduceOp.MAX, group=self.control)
+        with telling_of_loss():
+            dist.all_reduce(together, dist.ReduceOp.MAX, group=self.steady)
         return together.tolist()
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
@@ -113,7 +115,7 @@ class Ranks:
         import torch.distributed as dist
 
         together = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        with self._telling_of_loss():
+        with telling_of_loss():
             dist.all_reduce(together)
         parts = together.split([tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
@@ -129,17 +131,20 @@ class Ranks:
             return tensor
         from genomix.distributed.summing import SumOverRanks
 
-        with self._telling_of_loss():
-            return SumOverRanks.apply(tensor)
+        return SumOverRanks.apply(tensor)
 
-    @contextlib.contextmanager
-    def _telling_of_loss(self) -> Generator[None]:
-        try:
-            yield
-        except RuntimeError as error:
-            raise RankLostError(
-                f"rank {self.rank} of {self.size}: another process of this training is gone ({_reason(error)})"
-            ) from error
+
+@contextlib.contextmanager
+def telling_of_loss() -> Generator[None]:
+    """Turn what a library says in the block, when another process is gone, into a message.
+
+    Raises:
+        RankLostError: If one is gone, or silent for too long.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise RankLostError(f"another process of this training is gone ({_reason(error)})") from error
 
 
 def _reason(error: BaseException) -> str:

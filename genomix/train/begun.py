@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genomix.checkpoint import BEGUN
 from genomix.config import Config
-from genomix.errors import DataError
+from genomix.errors import DataError, UsageError
 from genomix.runtime import write_text
 
 
@@ -28,6 +28,8 @@ class Begun(BaseModel):
         on_invalid, on_missing: What was done with records that cannot be used.
         folds, ensemble: How many models of either kind; None for a single one.
         only: The one of them that is trained.
+        sequences: sha256 of the sequences; None where they have not been read yet.
+        complete: Whether the training has ended.
         checks: Whether the data are looked at first.
     """
 
@@ -46,6 +48,8 @@ class Begun(BaseModel):
     ensemble: int | None = None
     only: int | None = None
     checks: bool = True
+    sequences: str | None = None
+    complete: bool = False
 
     def write(self, directory: Path) -> None:
         """Write it into a run directory, with paths that hold from anywhere.
@@ -63,7 +67,7 @@ class Begun(BaseModel):
 
     def differences(self, other: Begun) -> list[str]:
         """Return a sentence for each setting that is another one in `other`; where the data lie does not count."""
-        places = {"inputs", "labels", "class_files", "splits_path", "checks"}
+        places = {"inputs", "labels", "class_files", "splits_path", "checks", "sequences", "complete"}
         mine, theirs = (_flatten(begun.model_dump(mode="json", exclude=places)) for begun in (self, other))
         return [
             f"{name.removeprefix('config.')}: begun with {_show(mine.get(name))}, now {_show(theirs.get(name))}"
@@ -72,8 +76,24 @@ class Begun(BaseModel):
         ]
 
 
+def check_same(directory: Path, begun: Begun) -> None:
+    """Check that what is in a run directory was begun as is asked for now.
+
+    Raises:
+        UsageError: If other settings are asked for.
+        DataError: If the sequences are others.
+    """
+    found = read_begun(directory)
+    if found is None:
+        return
+    if changed := found.differences(begun):
+        raise UsageError("\n".join([f"--resume {directory}: this is another training than was begun", *changed]))
+    if None not in (found.sequences, begun.sequences) and found.sequences != begun.sequences:
+        raise DataError(f"--resume {directory}: was begun with other sequences; train anew in another directory")
+
+
 def read_begun(directory: Path) -> Begun | None:
-    """Return what the unfinished training in a directory was begun with; None where there is none.
+    """Return what the training in a directory was begun with; None where nothing says so.
 
     Raises:
         DataError: If the file that says so is damaged.

@@ -34,7 +34,7 @@ class Checkpoints:
     def __init__(self, directory: Path, every_s: float = EVERY_S, fingerprint: dict[str, str] | None = None) -> None:
         self.path, self.before = directory / CHECKPOINT, directory / CHECKPOINT_BEFORE
         self._every_s = every_s
-        self._fingerprint = fingerprint or {}
+        self.fingerprint = fingerprint or {}
         self._next = 0.0
 
     @property
@@ -49,7 +49,7 @@ class Checkpoints:
             CannotWriteError: If it cannot be written; those that were there still are.
         """
         began = time.monotonic()
-        whole = {"schema_version": SCHEMA_VERSION, "fingerprint": self._fingerprint, "training": state}
+        whole = {"schema_version": SCHEMA_VERSION, "fingerprint": self.fingerprint, "training": state}
         try:
             with atomic_path(self.path) as temporary:
                 _save(whole, temporary)
@@ -99,7 +99,7 @@ class Checkpoints:
         if not isinstance(whole, dict) or whole.get("schema_version") != SCHEMA_VERSION:
             raise DataError(f"{path}: written by another version of genomix; go on with that one, or train anew")
         found = whole["fingerprint"]
-        other = [name for name, value in self._fingerprint.items() if found.get(name) != value]
+        other = [name for name, value in self.fingerprint.items() if found.get(name) != value]
         if other:
             raise DataError(
                 f"{path}: belongs to a training with other {' and '.join(other)}; go on with those, or train anew in "

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import torch
 from torch import Tensor
 
 from genomix.data.dataset import Batch, Group, PlannedBatch, TrainingSet
@@ -21,7 +22,7 @@ def feed(training_set: TrainingSet, batches: Sequence[PlannedBatch], device: str
     if device == "cpu":
         yield from (training_set.load(batch) for batch in batches)
         return
-    with ThreadPoolExecutor(1) as reader:
+    with ThreadPoolExecutor(1, initializer=_use_gpu, initargs=(_gpu_of(device),)) as reader:
         waiting: deque[Future[Batch]] = deque()
         for batch in batches:
             waiting.append(reader.submit(_load, training_set, batch, device))
@@ -29,6 +30,16 @@ def feed(training_set: TrainingSet, batches: Sequence[PlannedBatch], device: str
                 yield _sent(waiting.popleft().result(), device)
         while waiting:
             yield _sent(waiting.popleft().result(), device)
+
+
+def _gpu_of(device: str) -> int | None:
+    return torch.cuda.current_device() if device == "cuda" else None
+
+
+def _use_gpu(number: int | None) -> None:
+    """Pin memory for the GPU of this process: a thread begins with the first one."""
+    if number is not None:
+        torch.cuda.set_device(number)
 
 
 def _load(training_set: TrainingSet, batch: PlannedBatch, device: str) -> Batch:

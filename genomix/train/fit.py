@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import time
@@ -17,10 +18,10 @@ from torch import Tensor, nn
 from genomix.config import TrainingConfig
 from genomix.data.dataset import PlannedBatch, TrainingSet
 from genomix.distributed import RankLostError, Ranks
-from genomix.errors import PreemptedError, UsageError
+from genomix.errors import PreemptedError, TrainingFailedError, UsageError
 from genomix.metrics import score
 from genomix.runtime import is_out_of_memory
-from genomix.stopping import Stopping
+from genomix.stopping import AbandonedError, Stopping
 from genomix.train.feed import feed
 from genomix.train.history import REPORTED, Epoch, Step
 from genomix.train.optimise import learning_rate_factor
@@ -106,7 +107,8 @@ class Fit:
         """Train until the epochs, the time or the patience are used up; return the history.
 
         Raises:
-            UsageError: If the loss stops being finite, or the memory does not suffice for half the batch either.
+            TrainingFailedError: If the loss stops being finite; in all processes alike.
+            UsageError: If the memory does not suffice for half the batch either.
             PreemptedError, KeyboardInterrupt: If it was asked to stop; what was done is handed to `on_checkpoint`.
             RankLostError: If another process is gone; likewise.
         """
@@ -118,8 +120,16 @@ class Fit:
             try:
                 while not self._progress.finished:
                     self._run_epoch(self._progress)
-            except (PreemptedError, KeyboardInterrupt, RankLostError):
+            except AbandonedError:
+                raise
+            except (PreemptedError, KeyboardInterrupt):
                 self._save(must=True)
+                with contextlib.suppress(RankLostError):
+                    self.ranks.barrier()  # a launcher may end all of them as soon as one is gone
+                raise
+            except RankLostError:
+                if self.device == "cpu":  # what a GPU still computes with the others never ends
+                    self._save(must=True)
                 raise
             self._save(must=True)
         self.classifier.load_state_dict(self._best_state)
@@ -182,8 +192,8 @@ class Fit:
             if len(self._launched) > ahead:
                 self._settle(self._launched.popleft())
             progress.tally.seconds += time.monotonic() - began
-            self._agree()
-            self.stop.check(progress.where)
+            if self._agree():
+                self.stop.check(progress.where)
             self._save(must=False)
         while self._launched:
             self._settle(self._launched.popleft())
@@ -193,7 +203,7 @@ class Fit:
         loss = float(step.loss)
         progress = self._progress
         if not np.isfinite(loss):
-            raise UsageError(
+            raise TrainingFailedError(
                 f"training stopped: the loss is {loss} in epoch {progress.epoch}, after {step.number - 1} steps; "
                 "use a smaller --learning-rate"
             )
@@ -209,9 +219,14 @@ class Fit:
         num_records = sum(len(batch) for batch in batches)
         seed_step(self.config.seed, progress.step, self.ranks.rank)
         shares = [self.training_set.share(batch, self.ranks.rank) for batch in batches]
+        before = [buffer.clone() for buffer in self.classifier.buffers()] if self.ranks.size > 1 else []
         try:
             loaded = feed(self.training_set, shares, self.device)
             return self._stepper.run(loaded, num_records, progress.tally.learning_rate)
+        except RankLostError:  # the step is not made: no statistics of it are kept either
+            for buffer, value in zip(self.classifier.buffers(), before, strict=True):
+                buffer.copy_(value)
+            raise
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -251,25 +266,26 @@ class Fit:
         refresh_statistics(module, self.training_set, epoch, self.device, self.ranks)
         probabilities = self.validate(module)
         if not np.isfinite(probabilities).all():
-            raise UsageError(
+            raise TrainingFailedError(
                 "training stopped: a validation record has a score that is not finite; use a smaller --learning-rate"
             )
         names = dict.fromkeys((*REPORTED, self.config.metric))
         scores = {name: score(name, self.val_targets, probabilities) for name in names}
         if not np.isfinite(scores[self.config.metric]):
-            raise UsageError(
+            raise TrainingFailedError(
                 f"training.metric: {self.config.metric} is undefined on these validation records "
                 "(a class is missing among them); choose another metric, or give more records"
             )
         return scores
 
-    def _agree(self) -> None:
-        """Look at the clock and at what was asked for, and decide alike in all processes."""
+    def _agree(self) -> bool:
+        """Look at the clock, and return whether to stop: alike in all processes, even if only one was asked."""
         limit = self.config.budget_s
         share = 0.0 if limit is None else self._clock.seconds / limit
         asked, self._time_share = self.ranks.most(self.stop.asked is not None, share)
         if asked:
             self.stop.ask("a signal to another process")
+        return bool(asked)
 
     def _save(self, *, must: bool) -> None:
         """Offer what is to be remembered."""

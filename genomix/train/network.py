@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from genomix.config import to_yaml
 from genomix.data.labels import LabelledRecords
 from genomix.data.splits import Splits
 from genomix.distributed import Ranks
+from genomix.errors import TrainingFailedError
 from genomix.runtime import write_text
 from genomix.scoring import make_scorer
 from genomix.stopping import Stopping
@@ -82,7 +84,8 @@ class NetworkTraining:
             fit.on_best = lambda module: checkpoint.save_model(Model(module, config, model.meta, model.path))
             fit.on_checkpoint = lambda state, must: self._save(checkpoints, state, must=must)
         self._where = lambda: fit.where
-        state = checkpoints.read() if self.resume else None
+        self._check_alike(checkpoints.fingerprint)
+        state = self.ranks.share(checkpoints.read() if self.resume and self.ranks.is_first else None)
         if state is not None:
             fit.load(state)
             LOG.info("going on %s", fit.where)
@@ -107,17 +110,28 @@ class NetworkTraining:
         longest_first = np.argsort(-self.records.lengths[self.splits.val], kind="stable")
         places = np.sort(longest_first[self.ranks.rank :: self.ranks.size])
         scorer = make_scorer(judged, device=self.device, strands="forward")
-        scored = list(scorer.score(self._tokens(int(row)) for row in rows[places]))
+        scored = list(scorer.score(self._tokens(rows[places])))
         probabilities = np.zeros((len(rows), len(self.records.classes)))
-        for its_places, its_scored in self.ranks.gather((places, scored)):
-            if len(its_places):
+        for its_places, its_scored, asked in self.ranks.gather((places, scored, self.stop.asked)):
+            if asked:
+                self.stop.ask("a signal to another process")
+            elif len(its_places):
                 probabilities[its_places] = its_scored
+        self.stop.check(f"{self._where()}, while validating")
         module.train(was_training)
         return probabilities
 
-    def _tokens(self, row: int) -> np.ndarray:
-        self.stop.check(f"{self._where()}, while validating")
-        return self.records.store.tokens(row)
+    def _tokens(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the tokens of records, until this process is asked to stop."""
+        return (self.records.store.tokens(int(row)) for row in takewhile(lambda _: self.stop.asked is None, rows))
+
+    def _check_alike(self, fingerprint: dict[str, str]) -> None:
+        """Raise a UsageError if the processes are about to train different things together."""
+        others = self.ranks.gather(fingerprint)
+        if different := [name for name, value in fingerprint.items() if any(one[name] != value for one in others)]:
+            raise TrainingFailedError(
+                f"the processes have not the same {' and '.join(different)}: all of them must see the same files"
+            )
 
     def _fingerprint(self) -> dict[str, str]:
         """Return what a checkpoint must agree with, by name."""

@@ -23,10 +23,10 @@ from genomix.distributed import Ranks
 from genomix.errors import DataError
 from genomix.metrics import Spread
 from genomix.nn.build import build_classifier
-from genomix.runtime import new_directory, seed_everything, write_text
+from genomix.runtime import locked, new_directory, seed_everything, write_text
 from genomix.scoring import fit_calibration, make_scorer
 from genomix.stopping import Stopping
-from genomix.train.begun import Begun
+from genomix.train.begun import Begun, check_same
 from genomix.train.checkpoints import EVERY_S
 from genomix.train.division import divide
 from genomix.train.history import Epoch, Step
@@ -116,6 +116,8 @@ class Training:
         """
         began = time.monotonic()
         splits = self.splits or divide(self.records, self.config)
+        if self.resume and self.begun is not None:
+            check_same(self.path, self.begun)
         if self.resume and checkpoint.is_complete(self.path):
             self._check_division(splits)
             self.ranks.share(None)
@@ -127,7 +129,11 @@ class Training:
         if self.begun is not None:
             self.begun.write(self.path)
         write_splits(self.path / checkpoint.SPLITS, self.records.ids, self.records.labels, splits)
-        with LogFile(self.path / checkpoint.LOG, append=self.resume), telling_out_of_memory(self.device):
+        with (
+            locked(self.path),
+            LogFile(self.path / checkpoint.LOG, append=self.resume),
+            telling_out_of_memory(self.device),
+        ):
             self._say_start(splits, said)
             if self.checks and not (self.resume and (self.path / checkpoint.CHECKS).is_file()):
                 check(self.records, splits, self.config, self.path)
@@ -137,6 +143,8 @@ class Training:
             self._complete(model, splits)
             trained = self._measure(model, splits, began)
             checkpoint.end(self.path)
+            if self.begun is not None:
+                self.begun.model_copy(update={"complete": True}).write(self.path)
             LOG.info("done in %.0f s; the model is in %s", trained.seconds, self.path)
         return trained
 

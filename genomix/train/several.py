@@ -152,7 +152,8 @@ class Several:
         config = config.model_copy(deep=True)
         config.data.split = "given"  # the seed of a member would make another division, and a fold is none of its own
         path = self.training.path / name
-        return replace(self.training, config=config, path=path, splits=splits, checks=False, begun=None, title=title)
+        begun = self.training.begun and self.training.begun.model_copy(update={"only": int(name.split("-")[1])})
+        return replace(self.training, config=config, path=path, splits=splits, checks=False, begun=begun, title=title)
 
     def _train(self, training: Training) -> Trained:
         LOG.info("%s", training.title)
@@ -192,6 +193,8 @@ class Several:
 
     def _end(self, began: float, what: str) -> None:
         checkpoint.end(self.training.path)
+        if self.training.begun is not None:
+            self.training.begun.model_copy(update={"complete": True}).write(self.training.path)
         LOG.info("%s done in %.0f s; all of it is in %s", what, time.monotonic() - began, self.training.path)
 
 

@@ -130,29 +130,32 @@ def test_a_signal_to_the_launcher_stops_all_of_them_and_one_can_go_on_for_two(st
     assert_close(history(run), one)
 
 
-def test_srun_starts_them_as_well(start, one, tmp_path):
-    """The variables of a step with two tasks, as SLURM sets them."""
+def step_of_two(start, *arguments):
+    """Start two tasks with the variables that a step of SLURM sets."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    shared = {"SLURM_JOB_ID": "17", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2", "MASTER_PORT": str(port)}
+    shared |= {"SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_STEP_NODELIST": "localhost"}
+    return [start(*arguments, **shared, SLURM_PROCID=str(task), SLURM_LOCALID=str(task)) for task in range(2)]
+
+
+def test_srun_starts_them_as_well(start, one, tmp_path):
     run = tmp_path / "run"
-    tasks = [
-        start(
-            *("-o", run, *OPTIONS),
-            SLURM_JOB_ID="17",
-            SLURM_STEP_ID="0",
-            SLURM_STEP_NUM_TASKS="2",
-            SLURM_STEP_TASKS_PER_NODE="2",
-            SLURM_STEP_NODELIST="localhost",
-            SLURM_PROCID=str(task),
-            SLURM_LOCALID=str(task),
-            MASTER_PORT=str(port),
-        )
-        for task in range(2)
-    ]
+    tasks = step_of_two(start, "-o", run, *OPTIONS)
     ends = [task.communicate(timeout=180) for task in tasks]
     assert [task.returncode for task in tasks] == [0, 0], ends
     assert_close(history(run), one)
+    assert ends[1] == ("", "")
+
+
+def test_where_one_may_not_write_the_others_do_not_wait(start, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    tasks = step_of_two(start, "-o", tmp_path, *OPTIONS)
+    ends = [task.communicate(timeout=60) for task in tasks]
+    assert tasks[0].returncode == 73, ends
+    assert tasks[1].returncode == 1, ends
+    assert "exists and is not empty" in ends[0][1]
     assert ends[1] == ("", "")
 
 

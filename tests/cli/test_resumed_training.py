@@ -11,6 +11,8 @@ import time
 import pytest
 from tiny import TINY
 
+from genomix.runtime import locked
+
 LONG = (*TINY, "--no-checks", "--no-baselines", "--max-epochs", "24", "--set", "training.validate_every=4")
 KMER = ("--model", "kmer", "--threads", 1, "--no-checks", "--folds", 3)
 SAME = ("model.safetensors", "predictions.tsv", "calibration.json", "config.yaml", "splits.tsv", "metrics.json")
@@ -87,7 +89,8 @@ def stopped(start, data, run, number, *options):
 def assert_same(run, whole):
     for name in SAME:
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
-    assert not [path.name for path in run.iterdir() if path.name.startswith(("checkpoint", "begun", "."))]
+    assert not [path.name for path in run.iterdir() if path.name.startswith(("checkpoint", "."))]
+    assert json.loads((run / "begun.json").read_text())["complete"]
     assert (run / "report.html").is_file()
 
 
@@ -144,6 +147,32 @@ class TestWhatIsGoneOnWith:
         assert f"{whole} is complete" in done.stderr
         assert {path.name: path.stat().st_mtime_ns for path in whole.iterdir()} == before
 
+    def test_a_complete_one_of_other_settings_is_not_this_one(self, genomix, data, whole):
+        done = genomix("train", data.fasta, data.table, "--resume", whole, *LONG, "--learning-rate", "0.5")
+        assert done.code == 2
+        assert "training.learning_rate: begun with 0.003, now 0.5" in done.stderr
+
+    def test_a_complete_one_of_other_sequences_is_not_this_one(self, genomix, data, whole, tmp_path):
+        other = tmp_path / "other.fa"
+        other.write_text(data.fasta.read_text().replace("ACGT", "ACGA"))
+        done = genomix("train", other, data.table, "--resume", whole, *LONG)
+        assert done.code == 65
+        assert "was begun with other sequences" in done.stderr
+
+    def test_a_report_that_was_not_written_any_more_is_made(self, genomix, whole, tmp_path):
+        run = tmp_path / "run"
+        shutil.copytree(whole, run)
+        (run / "report.html").unlink()
+        done = genomix("train", "--resume", run)
+        assert done.code == 0, done.stderr
+        assert (run / "report.html").is_file()
+
+    def test_two_do_not_write_into_one_directory(self, genomix, begun):
+        with locked(begun):
+            done = genomix("train", "--resume", begun, "--threads", 1, "--device", "cpu")
+        assert done.code == 73
+        assert "another process is writing there" in done.stderr
+
     def test_the_same_command_begins_and_goes_on(self, genomix, data, whole, begun, tmp_path):
         run = tmp_path / "run"
         command = ("train", data.fasta, data.table, "--resume", run, *LONG)
@@ -175,7 +204,7 @@ class TestWhatIsGoneOnWith:
         other.write_text(data.fasta.read_text().replace("ACGT", "ACGA"))
         done = genomix("train", other, data.table, "--resume", begun, *LONG)
         assert done.code == 65
-        assert "belongs to a training with other sequences" in done.stderr
+        assert "was begun with other sequences" in done.stderr
         assert (begun / "checkpoint.pt").is_file()
 
     def test_sequences_may_have_moved(self, genomix, data, whole, begun, tmp_path):
@@ -280,20 +309,45 @@ class TestSeveral:
         path = tmp_path / "folds"
         shutil.copytree(folds[0], path)
         shutil.rmtree(path / "fold-2")
-        (path / "metrics.json").unlink()
         before = (path / "fold-1" / "model.safetensors").stat().st_mtime_ns
         done = genomix("train", data.fasta, data.table, "--resume", path, *KMER)
         assert done.code == 0, done.stderr
         assert (path / "fold-1" / "model.safetensors").stat().st_mtime_ns == before
         assert (path / "predictions.tsv").read_bytes() == (folds[0] / "predictions.tsv").read_bytes()
 
-    def test_folds_of_another_division_do_not_go_together(self, genomix, data, folds, tmp_path):
+    def test_a_complete_fold_of_another_division_does_not_belong(self, genomix, data, folds, tmp_path):
         path = tmp_path / "folds"
-        shutil.copytree(folds[0], path)
-        (path / "metrics.json").unlink()
-        done = genomix("train", data.fasta, data.table, "--resume", path, *KMER, "--seed", 5)
+        for fold in folds[0].glob("fold-*"):
+            shutil.copytree(fold, path / fold.name)
+        splits = path / "fold-1" / "splits.tsv"
+        splits.write_text(splits.read_text().replace("\ttest\n", "\ttrain\n", 1))
+        done = genomix("train", data.fasta, data.table, "--resume", path, *KMER)
         assert done.code == 65
         assert "not the division that this training makes" in done.stderr
+
+    def test_folds_of_other_settings_do_not_go_together(self, genomix, data, folds, tmp_path):
+        path = tmp_path / "folds"
+        for fold in folds[0].glob("fold-*"):
+            shutil.copytree(fold, path / fold.name)
+        done = genomix("train", data.fasta, data.table, "--resume", path, *KMER, "--set", "model.k=4")
+        assert done.code == 2
+        assert "fold-1: this is another training than was begun" in done.stderr
+        assert "model.k: begun with 5, now 4" in done.stderr
+
+    def test_a_fold_that_was_removed_is_missed(self, genomix, data, folds, tmp_path):
+        path = tmp_path / "folds"
+        shutil.copytree(folds[0], path)
+        shutil.rmtree(path / "fold-3")
+        done = genomix("train", "--resume", path, "--threads", 1)
+        assert done.code == 0, done.stderr
+        assert (path / "fold-3" / "model.safetensors").is_file()
+
+    def test_a_folder_that_looks_like_a_fold_is_left_alone(self, genomix, data, tmp_path):
+        (tmp_path / "fold-1").mkdir()
+        (tmp_path / "fold-1" / "thesis.txt").write_text("mine")
+        done = genomix("train", data.fasta, data.table, "--resume", tmp_path, *KMER)
+        assert done.code == 73
+        assert [path.name for path in tmp_path.rglob("*")] == ["fold-1", "thesis.txt"]
 
     def test_a_member_of_an_ensemble_that_was_stopped(self, start, genomix, data, tmp_path):
         several = (*TINY, "--no-checks", "--no-baselines", "--max-epochs", 4, "--ensemble", 2)
@@ -308,7 +362,7 @@ class TestSeveral:
         assert done.code == 0, done.stderr
         for name in ("predictions.tsv", "metrics.json", "member-1/model.safetensors", "member-2/model.safetensors"):
             assert (run / name).read_bytes() == (expected / name).read_bytes(), name
-        assert not (run / "begun.json").exists()
+        assert json.loads((run / "begun.json").read_text())["complete"]
 
     @pytest.mark.parametrize("options", [("--only", 2), ("--folds", 3, "--only", 4), ("--ensemble", 2, "--only", 0)])
     def test_only_one_that_there_is(self, genomix, data, options, tmp_path):

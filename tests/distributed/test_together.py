@@ -8,7 +8,7 @@ import pytest
 import torch
 from together import TRAININGS, train
 
-from genomix.distributed import Ranks
+from genomix.distributed import RankLostError, Ranks
 
 SIZES = (2, 3)
 
@@ -84,3 +84,18 @@ def test_one_process_alone_needs_nobody():
     assert ranks.gather(3) == [3]
     assert ranks.most(1, 2) == [1, 2]
     assert ranks.sum_with_gradient(tensor) is tensor
+
+
+@pytest.mark.parametrize("on_the_way", ["forth", "back"])
+def test_a_sum_with_one_that_is_lost_is_told_as_such(monkeypatch, on_the_way):
+    def closed(_):
+        if calls.pop() == on_the_way:
+            raise RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer. GLHF!")
+
+    calls = ["back", "forth"]
+    monkeypatch.setattr(torch.distributed, "all_reduce", closed)
+    point = torch.tensor([1.0], requires_grad=True)
+    with pytest.raises(
+        RankLostError, match=r"^another process of this training is gone \(Connection closed by peer\)$"
+    ):
+        Ranks(0, 2).sum_with_gradient(point).backward()

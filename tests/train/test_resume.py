@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from genomix.config import TrainingConfig, make_config
 from genomix.data.dataset import TrainingSet
 from genomix.data.store import build_store
+from genomix.distributed import RankLostError, Ranks
 from genomix.errors import PreemptedError
 from genomix.nn.build import build_classifier
-from genomix.stopping import Stopping
+from genomix.stopping import AbandonedError, Stopping
 from genomix.train.checkpoints import Checkpoints
 from genomix.train.fit import Fit
 
@@ -51,7 +52,7 @@ class Run:
         self.saved = None
         self.epochs = []
 
-    def fit(self, stop_after=None, stop_in_validation=None, lose_after=None):
+    def fit(self, stop_after=None, stop_in_validation=None, lose_after=None, ranks=None):
         """Train on from what was saved, until it ends or is stopped; return the final weights or None.
 
         With `lose_after`, what is saved is that of this step, as if a kill came any time before the next checkpoint.
@@ -104,6 +105,7 @@ class Run:
             on_epoch=lambda row: self.epochs.append((row.epoch, row.step, row.train_loss, row.validation, row.best)),
             on_checkpoint=on_checkpoint,
             stop=stop,
+            ranks=ranks or Ranks(),
         )
         if (state := self.read()) is not None:
             fit.load(state)
@@ -170,6 +172,61 @@ def test_killed_after_a_checkpoint(store, whole, step):
     run.epochs.clear()
     assert same(run.fit(), whole[0])
     assert run.epochs == whole[1][len(whole[1]) - len(run.epochs) :]
+
+
+def test_who_does_not_want_to_wait_leaves_the_last_checkpoint(store, whole, monkeypatch, tmp_path):
+    def impatient(self):
+        if self._progress.step == 5:  # in the middle: the weights have moved
+            raise AbandonedError
+        return plain(self)
+
+    plain = Fit._agree
+    run = Run(store, tmp_path)
+    assert run.fit(stop_after=4) is None
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    monkeypatch.setattr(Fit, "_agree", impatient)
+    with pytest.raises(AbandonedError):
+        run.fit()
+    monkeypatch.undo()
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    assert same(run.fit(), whole[0])
+
+
+class Losing(Ranks):
+    """Two processes, of which the other is lost in a step: alone it sums nothing."""
+
+    lost_in = None
+
+    def add_up(self, tensors):
+        if Losing.lost_in == 0:
+            raise RankLostError("gone")
+        if Losing.lost_in is not None:
+            Losing.lost_in -= 1
+
+    def sum_with_gradient(self, tensor):
+        return tensor
+
+    def most(self, *values):
+        return list(values)
+
+    def gather(self, value):
+        return [value]
+
+    def barrier(self):
+        pass
+
+
+def test_a_step_in_which_another_process_is_lost_leaves_nothing_behind(store, monkeypatch):
+    ranks = Losing(0, 2)
+    monkeypatch.setattr(Losing, "lost_in", None)
+    expected = Run(store).fit(ranks=ranks)
+    run = Run(store)
+    monkeypatch.setattr(Losing, "lost_in", 5)
+    with pytest.raises(RankLostError):
+        run.fit(ranks=ranks)
+    assert run.saved["progress"]["step"] == 5
+    monkeypatch.setattr(Losing, "lost_in", None)
+    assert same(run.fit(ranks=ranks), expected)
 
 
 def test_one_that_had_ended_gives_its_weights_again(store, whole):
