@@ -147,7 +147,8 @@ def train(
     limit_s = options.parse_duration("--max-time", max_time) if max_time is not None else None
     stop = context.with_resource(Stopping().watching(seconds_to_stop(limit_s)))
 
-    from genomix.cli.training import Request, perform
+    from genomix.cli.resuming import Request
+    from genomix.cli.training import perform
     from genomix.config import PRESETS, KmerConfig, make_config, parse_assignment
     from genomix.data.levels import parse_levels
     from genomix.distributed import find_ranks
@@ -229,7 +230,7 @@ def train(
 
 def _print_dry_run(begun: Begun, device: str, threads: int | None) -> None:
     from genomix.cli.dry_run import print_dry_run
-    from genomix.cli.training import load
+    from genomix.cli.resuming import load
     from genomix.runtime import choose_device, keep_freed_memory, set_threads
     from genomix.train import dry_run as rehearsal
 
