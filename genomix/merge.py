@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import NamedTuple
 from genomix.data.journal import SUFFIX as JOURNAL
 from genomix.data.parts import SUFFIX, Part, differences, is_whole, join_text, joined, read_part, record_path
 from genomix.data.predictions import check_output
-from genomix.errors import DataError, NoInputError, Problems, UsageError
+from genomix.errors import CannotWriteError, DataError, GenomixError, NoInputError, Problems, UsageError
+from genomix.runtime import hash_file
 
 
 class Merged(NamedTuple):
@@ -39,16 +41,22 @@ def merge(
 
     Raises:
         UsageError: If the output is one of the shards or of another format.
-        CannotWriteError: If the output exists (without `force`) or cannot be written.
+        CannotWriteError: If the output exists (without `force`) and is not what is to be written, or cannot be written.
         NoInputError: If any of the tables is missing.
         DataError: If a shard is missing, there twice, damaged, changed, or of another model, input or command; all
             problems at once.
     """
-    check_output(output, force=force)
     tables = [Path(path) for path in paths if not str(path).endswith(SUFFIX)]
+    try:
+        check_output(output, force=force)
+    except CannotWriteError:
+        if (merged := _find_merged(tables, Path(output))) is None:
+            raise
+        warn(f"{output}: is complete already; nothing was written")
+        return merged
     _check_names(tables, output)
     parts = _read(tables)
-    order = sorted(tables, key=lambda table: parts[table].number)
+    order = _in_order(parts)
     if len({part.machine for part in parts.values()}) > 1:
         warn("the shards come from different kinds of machines; last digits may differ from those of one run")
     if str(output) == "-":
@@ -57,6 +65,29 @@ def merge(
         with joined(order, Path(output)):
             pass
     return Merged(len(order), sum(part.num_records for part in parts.values()))
+
+
+def _find_merged(tables: Sequence[Path], output: Path) -> Merged | None:
+    """Return what is in the output, if that is all rows of these shards, byte for byte."""
+    if not output.is_file():
+        return None
+    try:
+        _check_names(tables, output)
+        parts = _read(tables)
+        directory = tempfile.TemporaryDirectory(dir=output.parent)
+    except (GenomixError, OSError):
+        return None
+    with directory as name:
+        again = Path(name) / output.name
+        with joined(_in_order(parts), again):
+            pass
+        if hash_file(again) != hash_file(output):
+            return None
+    return Merged(len(parts), sum(part.num_records for part in parts.values()))
+
+
+def _in_order(parts: dict[Path, Part]) -> list[Path]:
+    return sorted(parts, key=lambda table: parts[table].number)
 
 
 def _check_names(tables: Sequence[Path], output: str | Path) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from genomix.cli import options
-from genomix.errors import UsageError
+from genomix.cli import options, tracks
+from genomix.errors import CannotWriteError, UsageError
 
 SETTINGS = {"allow_interspersed_args": False}
 """Of the command: what follows the first word that is no option belongs to the command inside."""
@@ -52,7 +52,9 @@ def slurm(
 
     options.start_log(quiet=False)
     own, *words = command
-    work = plan_work(own, words, _parse(own, words), array)
+    parameters = _parse(own, words)
+    is_track = own == "predict" and _check_prediction(parameters)
+    work = plan_work(own, words, parameters, array, is_track=is_track)
     job = Job(
         name=name or f"genomix-{own}",
         time=time,
@@ -84,3 +86,23 @@ def _parse(command: str, words: list[str]) -> dict[str, Any]:
         if not Path(path).exists():
             options.warn(f"{path}: there is no such file yet")
     return found
+
+
+def _check_prediction(parameters: dict[str, Any]) -> bool:
+    """Check what a prediction checks before it reads its model; say whether it writes tracks."""
+    from genomix.data.predictions import check_output
+    from genomix.data.shards import parse_shard
+
+    output, shard = parameters["output"], parameters["shard"]
+    if shard is not None:
+        parse_shard(shard)
+    if tracks.is_asked_for(output, window=parameters["window"], regions=parameters["regions"]):
+        names = ("long", "min_confidence", "coverage", "shard")
+        tracks.check_options(output, {f"--{name.replace('_', '-')}": parameters[name] for name in names})
+        return True
+    tracks.refuse_options({"--classes": parameters["classes"], "--max-unknown": parameters["max_unknown"]})
+    try:
+        check_output(output, force=True)  # the job may go on with what is there
+    except CannotWriteError as error:
+        options.warn(str(error))
+    return False

@@ -23,6 +23,7 @@ class Work:
         has_ranks: Whether several processes can share it.
         count: Tasks of the array; None for no array.
         collect_line: What is run when all tasks are done.
+        collects_alone: Whether that takes one core and no GPU.
         purpose: What that is for, in words.
         directory: Made before a task begins.
     """
@@ -32,11 +33,14 @@ class Work:
     has_ranks: bool = False
     count: int | None = None
     collect_line: str = ""
+    collects_alone: bool = False
     purpose: str = ""
     directory: str = ""
 
 
-def plan_work(command: str, words: Sequence[str], parameters: Mapping[str, Any], count: int | None) -> Work:
+def plan_work(
+    command: str, words: Sequence[str], parameters: Mapping[str, Any], count: int | None, *, is_track: bool = False
+) -> Work:
     """Return what a job has to run.
 
     Args:
@@ -44,6 +48,7 @@ def plan_work(command: str, words: Sequence[str], parameters: Mapping[str, Any],
         words: What follows it on the command line.
         parameters: The values of its parameters, as parsed from the words.
         count: Tasks to share the work among; None for no array.
+        is_track: Whether a prediction writes tracks.
 
     Raises:
         UsageError: If the command cannot be run so.
@@ -53,6 +58,8 @@ def plan_work(command: str, words: Sequence[str], parameters: Mapping[str, Any],
     if command == "train":
         return _plan_training(list(words), parameters, count)
     if command == "predict":
+        if is_track and count is not None:
+            raise UsageError("--array: tracks have no shards; divide them by --regions, one BED file a job")
         return _plan_prediction(list(words), parameters, count)
     raise UsageError(f"genomix slurm writes jobs of train and predict, not of {command!r}")
 
@@ -99,7 +106,8 @@ def _plan_prediction(words: list[str], parameters: Mapping[str, Any], count: int
         "predict",
         f"{_line('predict', words + resume)} {shard}",
         count=count,
-        collect_line=f"genomix merge {shlex.quote(folder)}/part-*{suffix} {shlex.join(merge)}",
+        collect_line=f"genomix merge {shlex.quote(folder)}/part-{{1..{count}}}{suffix} {shlex.join(merge)}",
+        collects_alone=True,
         purpose=f"merges the shards into {output}",
         directory=folder,
     )

@@ -84,6 +84,8 @@ def write_script(job: Job, work: Work) -> str:
         title=f"genomix {work.command}",
         work=work.line,
         collect=work.collect_line,
+        collect_options=_collect_options(job, work),
+        ranks=job.nodes * job.tasks_per_node,
         purpose=work.purpose,
         directory=work.directory and shlex.quote(work.directory),
         count=work.count,
@@ -120,6 +122,13 @@ def _directives(job: Job, work: Work) -> list[str]:
         if not line.startswith("-") or "\n" in line:
             raise UsageError(f"--sbatch {line!r}: give one option of sbatch, such as --sbatch=--constraint=a100")
     return stated + job.extra
+
+
+def _collect_options(job: Job, work: Work) -> str:
+    """Return what the task behind an array asks for in place of what its script does, each with a blank before it."""
+    if not work.collects_alone:
+        return ""
+    return " --cpus-per-task=1" * (job.cpus is not None) + " --gpus-per-node=0" * (job.gpus is not None)
 
 
 def _quoted(value: object) -> str:

@@ -42,6 +42,11 @@ def test_shards_are_merged_to_the_whole_table(genomix, kmer_run, many, tmp_path)
         assert done.code == 0, done.stderr
         assert f"150 records of {count} shards" in done.stderr
         assert (tmp_path / f"{count}.tsv").read_bytes() == (tmp_path / "whole.tsv").read_bytes()
+    again = genomix("merge", *tables, "-o", tmp_path / "16.tsv")
+    assert (again.code, "16.tsv: is complete already" in again.stderr) == (0, True)
+    (tmp_path / "16.tsv").write_text("another")
+    assert genomix("merge", *tables, "-o", tmp_path / "16.tsv").code == 73
+    assert (tmp_path / "16.tsv").read_text() == "another"
     assert genomix("merge", *tables).stdout == (tmp_path / "whole.tsv").read_text()
     missing = genomix("merge", *tables[1:], "-o", tmp_path / "merged.tsv")
     assert missing.code == 65
@@ -101,7 +106,9 @@ class TestStopped:
         assert done.code == 0, done.stderr
         assert "parts are there already" in done.stderr
         assert (tmp_path / "out.tsv").read_bytes() == whole.read_bytes()
-        assert [path.name for path in tmp_path.iterdir()] == ["out.tsv"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tsv", "out.tsv.shard.json"]
+        again = resume("--resume")
+        assert (again.code, "is complete already" in again.stderr) == (0, True)
 
     def test_being_asked_to_stop(self, stop, resume, whole, tmp_path):
         code, said = stop(signal.SIGUSR1)

@@ -18,7 +18,7 @@ from scored import make_model, random_records
 from genomix.data.records import Record
 from genomix.data.shards import ChunkSize, Shard, cut, parse_shard
 from genomix.data.vocabulary import DECODING
-from genomix.errors import CannotWriteError, DataError, NoInputError, UsageError
+from genomix.errors import CannotWriteError, DataError, NoInputError, PreemptedError, UsageError
 from genomix.merge import merge
 from genomix.predict import predict
 from genomix.scoring import Ensemble, Scorer, make_answers
@@ -240,6 +240,21 @@ class TestResume:
         assert resumed == whole
         assert not (tmp_path / f"out{suffix}.partial").exists()
 
+    def test_a_stop_where_nothing_can_be_kept_is_told(self, scorer, tmp_path, monkeypatch, capsys):
+        inputs = write_inputs(tmp_path, [30])
+        before = set(tmp_path.iterdir())
+
+        def stop(self, records):
+            raise PreemptedError("stopped by SIGTERM")
+
+        monkeypatch.setattr(Scorer, "predict", stop)
+        for output, left in ((str(tmp_path / "out.tsv"), "out.tsv is not written"), ("-", "stdout has 0 rows")):
+            with pytest.raises(
+                PreemptedError, match=f"stopped by SIGTERM; .*{left}, and the same command begins again"
+            ):
+                predict(scorer, inputs, output)
+        assert set(tmp_path.iterdir()) == before
+
     def test_a_torn_part_is_predicted_again(self, scorer, inputs, tmp_path, kill):
         output = tmp_path / "out.tsv"
         predict(scorer, inputs, str(tmp_path / "whole.tsv"))
@@ -288,6 +303,20 @@ class TestResume:
         (tmp_path / "out.tsv").write_text("another")
         with pytest.raises(CannotWriteError, match="exists; use --force"):
             predict(scorer, inputs, str(tmp_path / "out.tsv"), shard=Shard(1, 2), resume=True)
+
+    @pytest.mark.parametrize("lengths", [[300] * 20, [30]])
+    def test_a_whole_table_is_left_as_it_is(self, scorer, tmp_path, kill, lengths):
+        inputs, output = write_inputs(tmp_path, lengths), tmp_path / "out.tsv"
+        whole = predict(scorer, inputs, str(tmp_path / "whole.tsv"))
+        assert predict(scorer, inputs, str(output), resume=True) == whole
+        assert output.read_bytes() == (tmp_path / "whole.tsv").read_bytes()
+        scored, said = kill(), []
+        assert predict(scorer, inputs, str(output), resume=True, warn=said.append) == whole
+        assert (scored, said) == ([], [f"{output}: is complete already; nothing was predicted"])
+        assert not (tmp_path / "out.tsv.partial").exists()
+        for change in (lambda: new_scorer(seed=7), lambda: output.write_text("mine") and scorer):
+            with pytest.raises(CannotWriteError, match="exists; use --force"):
+                predict(change(), inputs, str(output), resume=True)
 
     def test_an_unfinished_prediction_is_not_lost_by_mistake(self, scorer, inputs, tmp_path, kill):
         kill(after=5)
@@ -390,7 +419,7 @@ class TestMerge:
 
     def test_records_among_the_names_are_no_tables(self, tables, tmp_path):
         found = merge(sorted(tmp_path.glob("part-*")), tmp_path / "merged.tsv")
-        assert found == (5, 80)
+        assert (found.num_shards, found.num_records) == (5, 80)
 
     def test_compressed_or_not(self, tables, tmp_path):
         merge(tables, tmp_path / "merged.tsv")

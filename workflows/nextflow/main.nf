@@ -2,8 +2,8 @@
 //
 //     nextflow run workflows/nextflow/main.nf --model paramixer --options '--budget 1h'
 //
-// What is not said is as in nextflow.config beside this file. Runs are written to params.out, not to a folder of a task, so
-// that a command that was stopped (exit code 75) goes on where it was when it is run again.
+// What is not said is as in nextflow.config beside this file. Runs and shards are written to params.out, not to a folder of a
+// task, so that a command that was stopped (exit code 75) goes on where it was when it is run again.
 nextflow.enable.dsl = 2
 
 process SPLIT {
@@ -27,6 +27,7 @@ process TRAIN_FOLD {
     path data
     path labels
     path folds
+    val results
     val fold
 
     output:
@@ -35,7 +36,7 @@ process TRAIN_FOLD {
     script:
     """
     genomix train ${data} ${labels} --splits ${folds} --folds ${params.folds} --model ${params.model} ${params.options} \\
-        --resume '${params.out}/run' --threads ${task.cpus} --only ${fold}
+        --resume '${results}/run' --threads ${task.cpus} --only ${fold}
     """
 }
 
@@ -46,15 +47,16 @@ process POOL {
     path data
     path labels
     path folds
+    val results
     val trained
 
     output:
-    val "${params.out}/run"
+    val "${results}/run"
 
     script:
     """
     genomix train ${data} ${labels} --splits ${folds} --folds ${params.folds} --model ${params.model} ${params.options} \\
-        --resume '${params.out}/run' --threads ${task.cpus}
+        --resume '${results}/run' --threads ${task.cpus}
     """
 }
 
@@ -63,14 +65,15 @@ process EVALUATE {
 
     input:
     val run
-    path labels
+    path folds
 
     output:
     path 'metrics.json'
 
-    script:
+    script: // records of a test split are in no fold, and were predicted by none
     """
-    genomix evaluate --predictions '${run}/predictions.tsv' ${labels} --json > metrics.json
+    awk -F '\\t' 'length(\$NF)' ${folds} > held_out.tsv
+    genomix evaluate --predictions '${run}/predictions.tsv' held_out.tsv --json > metrics.json
     """
 }
 
@@ -80,15 +83,17 @@ process PREDICT {
     input:
     val run
     path records
+    val results
     val shard
 
     output:
-    tuple path("part-${shard}.tsv"), path("part-${shard}.tsv.shard.json")
+    val shard
 
     script:
     """
+    mkdir -p '${results}/shards'
     genomix predict '${run}' ${records} --shard ${shard}/${params.shards} --resume --threads ${task.cpus} \\
-        --output part-${shard}.tsv
+        --output '${results}/shards/part-${shard}.tsv'
     """
 }
 
@@ -96,24 +101,26 @@ process MERGE {
     publishDir params.out, mode: 'copy'
 
     input:
-    path parts
+    val results
+    val predicted
 
     output:
     path 'predictions.tsv'
 
     script:
     """
-    genomix merge part-*.tsv --output predictions.tsv
+    genomix merge '${results}'/shards/part-{1..${params.shards}}.tsv --output predictions.tsv
     """
 }
 
 workflow {
     data = file(params.data, checkIfExists: true)
     labels = file(params.labels, checkIfExists: true)
+    results = file(params.out).toAbsolutePath().toString() // params.out may be relative, and a task has a folder of its own
     folds = SPLIT(data, labels).first()
-    trained = TRAIN_FOLD(data, labels, folds, Channel.of(1..params.folds)).collect()
-    run = POOL(data, labels, folds, trained).first()
-    EVALUATE(run, labels)
-    parts = PREDICT(run, file(params.new, checkIfExists: true), Channel.of(1..params.shards))
-    MERGE(parts.collect())
+    trained = TRAIN_FOLD(data, labels, folds, results, Channel.of(1..params.folds)).collect()
+    run = POOL(data, labels, folds, results, trained).first()
+    EVALUATE(run, folds)
+    predicted = PREDICT(run, file(params.new, checkIfExists: true), results, Channel.of(1..params.shards))
+    MERGE(results, predicted.collect())
 }
