@@ -165,16 +165,22 @@ def _pieces(scorer: Scorer, records: Iterable[Record], per: Per) -> Iterator[Pie
             continue
         length = len(record.tokens)
         windows = _windows(scorer, length)
-        both = scorer.strands == "both"
-        strands = (False, True) if both else (False,)
-        weights = coverage_weights(windows, length) / (len(strands) * length)
-        for number, (window, weight) in enumerate(zip(windows, weights.tolist(), strict=True), 1):
-            tokens = record.tokens[window.start : window.end]
-            for reverse in strands:
-                ends = reverse == both and (per == "window" or number == len(windows))
-                beside = tuple(window) if per == "window" else (length,)
-                share = 1 / len(strands) if per == "window" else weight
-                yield Piece(record.id, beside, reverse_complement(tokens) if reverse else tokens, share, ends)
+        if per == "window":
+            for window in windows:
+                strands = _strands(scorer, record.tokens[window.start : window.end])
+                for number, tokens in enumerate(strands, 1):
+                    yield Piece(record.id, tuple(window), tokens, 1 / len(strands), number == len(strands))
+            continue
+        strands = _strands(scorer, record.tokens)
+        shares = (coverage_weights(windows, length) / (len(strands) * length)).tolist()
+        for number, strand in enumerate(strands, 1):
+            for window, share in zip(windows, shares, strict=True):
+                ends = number == len(strands) and window is windows[-1]
+                yield Piece(record.id, (length,), strand[window.start : window.end], share, ends)
+
+
+def _strands(scorer: Scorer, tokens: np.ndarray) -> list[np.ndarray]:
+    return [tokens, reverse_complement(tokens)] if scorer.strands == "both" else [tokens]
 
 
 def _windows(scorer: Scorer, length: int) -> list[Window]:

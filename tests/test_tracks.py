@@ -16,8 +16,9 @@ from scored import make_model
 
 from genomix.data.vocabulary import ENCODING
 from genomix.data.windows import cover
-from genomix.errors import CannotWriteError, DataError, NoInputError, Problems, UsageError
+from genomix.errors import CannotWriteError, DataError, NoInputError, PreemptedError, Problems, UsageError
 from genomix.scoring import Ensemble, Scorer
+from genomix.stopping import Stopping
 from genomix.tracks import choose_settings, write_tracks
 from genomix.tracks.blend import Scored, blend
 from genomix.tracks.grid import Grid
@@ -52,7 +53,7 @@ def scorer():
 
 @pytest.fixture(scope="module")
 def chosen(scorer):
-    """Settings by which a unit has 16 windows."""
+    """Settings by which a unit has 4 windows."""
     return choose_settings(scorer, stride=STRIDE)
 
 
@@ -199,6 +200,16 @@ class TestValues:
         some = choose_settings(scorer, stride=STRIDE, classes="c,a")
         write_tracks(some, [str(genome)], str(tmp_path / "some.tsv"))
         assert [row[3] for row in read(tmp_path / "some.tsv")] == [row[3][::-2] for row in read(tmp_path / "all.tsv")]
+
+    @pytest.mark.parametrize("suffix", [".bed", ".bed.gz"])
+    def test_the_likeliest_of_some_classes_is_not_named(self, scorer, genome, tmp_path, suffix):
+        some, output = choose_settings(scorer, stride=STRIDE, classes="c,a"), tmp_path / f"s{suffix}"
+        with pytest.raises(UsageError, match=r"--classes c,a: .* one that is left out, such as b; .* \.bedgraph"):
+            write_tracks(some, [str(genome)], str(output))
+        assert list(tmp_path.iterdir()) == [genome]
+        write_tracks(choose_settings(scorer, stride=STRIDE, classes="c,b,a"), [str(genome)], str(output))
+        several = Scorer(make_model(**{"data.labels": "multi"}), batch_bases=64)
+        write_tracks(choose_settings(several, stride=STRIDE, classes="a"), [str(genome)], str(output), force=True)
 
     def test_a_window_may_be_wider_than_the_model_was_made_for(self, genome, tmp_path):
         free = Scorer(make_model(), batch_bases=64)
@@ -402,10 +413,46 @@ class TestResume:
         for torn in (data[:-1], data[:-1] + bytes([data[-1] ^ 1]), data + b"\0" * 40, data + data[:11]):
             (journal / "windows.bin").write_bytes(torn)
             kept = write_tracks(chosen, [str(genome)], str(tmp_path / "s.tsv"), resume=True, force=True).num_resumed
-            assert kept == (16 if len(torn) <= len(data) else 32)
+            assert kept == (28 if len(torn) <= len(data) else 32)
             assert (tmp_path / "s.tsv").read_bytes() == whole
             (tmp_path / "s.tsv").unlink()
             self.stop(chosen, genome, tmp_path / "s.tsv")
+
+    def test_the_units_do_not_matter(self, chosen, genome, tmp_path, whole, monkeypatch):
+        monkeypatch.setattr("genomix.tracks.work.BATCHES", 16)
+        seen = []
+        write_tracks(chosen, [str(genome)], str(tmp_path / "s.tsv"), progress=lambda done, _: seen.append(done))
+        assert seen[:2] == [0, 32]
+        assert (tmp_path / "s.tsv").read_bytes() == whole
+
+    def test_complete_tracks_are_known(self, scorer, chosen, genome, tmp_path, whole):
+        said, output = [], tmp_path / "s.bedgraph"
+
+        def ask(some=chosen, **options):
+            return write_tracks(some, [str(genome)], str(output), warn=said.append, **options)
+
+        first = ask(resume=True)
+        before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+        again = ask(resume=True, progress=lambda *_: pytest.fail("nothing is to be done"))
+        assert (first.was_complete, again.was_complete) == (False, True)
+        assert said == [f"{output}: is complete already; nothing was predicted"]
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+        with pytest.raises(CannotWriteError, match="exists"):
+            ask()
+        with pytest.raises(CannotWriteError, match="exists"):
+            ask(choose_settings(scorer, stride=STRIDE + 1), resume=True)
+        (tmp_path / "s.b.bedgraph").write_text("mine")
+        with pytest.raises(CannotWriteError, match="exists"):
+            ask(resume=True)
+        assert (tmp_path / "s.b.bedgraph").read_text() == "mine"
+
+    def test_a_kill_behind_the_last_moment(self, chosen, genome, tmp_path, whole, monkeypatch):
+        monkeypatch.setattr(TrackJournal, "close", lambda _: None)
+        write_tracks(chosen, [str(genome)], str(tmp_path / "s.tsv"), resume=True)
+        monkeypatch.undo()
+        assert (tmp_path / "s.tsv.partial").is_dir()
+        assert write_tracks(chosen, [str(genome)], str(tmp_path / "s.tsv"), resume=True).was_complete
+        assert not (tmp_path / "s.tsv.partial").exists()
 
     def test_without_resume_nothing_of_it_is_lost(self, chosen, genome, tmp_path):
         journal = self.stop(chosen, genome, tmp_path / "s.tsv")
@@ -427,6 +474,18 @@ class TestResume:
         named = [line.split(": ")[0] for line in lines]
         assert named == ["model", "input", "--regions", "--stride", "--max-unknown", "--strands"]
         assert "--stride: 12 there, 13 here" in lines
+
+    def test_a_stop_that_a_library_takes_for_a_failure_is_a_stop(self, chosen, genome, tmp_path, monkeypatch):
+        stopping = Stopping()
+
+        def fail(*arguments, **options):
+            stopping.ask("SIGTERM")
+            raise DataError("could not be read back")
+
+        monkeypatch.setattr("genomix.tracks.track.TrackWriter", fail)
+        with pytest.raises(PreemptedError, match="stopped by SIGTERM"):
+            write_tracks(chosen, [str(genome)], str(tmp_path / "s.bw"), stopping=stopping)
+        assert (tmp_path / "s.bw.partial" / "written").exists()
 
     def test_a_kill_between_the_last_window_and_the_end(self, chosen, genome, tmp_path, whole, monkeypatch):
         import genomix.tracks.track

@@ -9,6 +9,7 @@ import typer
 
 from genomix.cli import options, tracks
 from genomix.errors import UsageError
+from genomix.stopping import Stopping, seconds_to_stop
 
 if TYPE_CHECKING:
     from genomix.scoring import AnyScorer
@@ -68,6 +69,7 @@ Resume = Annotated[
 
 
 def predict(
+    context: typer.Context,
     model: ModelPath,
     inputs: Annotated[
         list[str], typer.Argument(metavar="INPUT...", help="Sequence files, directories of them, or - for stdin.")
@@ -106,6 +108,8 @@ def predict(
     Where the output is a track (or --window or --regions is given): the probabilities along sequences, such as
     genomes, from windows that overlap.
     """
+    stop = context.with_resource(Stopping().watching(seconds_to_stop(None)))
+
     from genomix.data.predictions import check_output
     from genomix.data.shards import parse_shard
     from genomix.runtime import choose_device, keep_freed_memory, set_threads
@@ -120,24 +124,26 @@ def predict(
         tracks.refuse_options({"--classes": classes, "--max-unknown": max_unknown})
         if not resume:
             check_output(output, force=force)
-    set_threads(threads)
-    keep_freed_memory()
+    with stop.deferred():
+        set_threads(threads)
+        keep_freed_memory()
 
-    from genomix.predict import predict as predict_records
-    from genomix.scoring import load_scorer, make_answers
+        from genomix.predict import predict as predict_records
+        from genomix.scoring import load_scorer, make_answers
 
-    models, sequences = split_models([model, *inputs])
-    if not sequences:
-        raise UsageError("give sequences after the models: genomix predict run/ new.fa")
-    scorer = load_scorer(
-        models,
-        device=choose_device(device),
-        long=long,
-        strands=strands,
-        stride=None if is_track else stride,
-        batch_bases=batch_bases,
-        calibrated=not no_calibration,
-    )
+        models, sequences = split_models([model, *inputs])
+        if not sequences:
+            raise UsageError("give sequences after the models: genomix predict run/ new.fa")
+        scorer = load_scorer(
+            models,
+            device=choose_device(device),
+            long=long,
+            strands=strands,
+            stride=None if is_track else stride,
+            batch_bases=batch_bases,
+            calibrated=not no_calibration,
+        )
+        stop.check("before anything was computed")
     if is_track:
         from genomix.tracks import choose_settings
 
@@ -152,6 +158,7 @@ def predict(
             force=force,
             resume=resume,
             progress=tracks.TrackProgress(console, quiet=quiet),
+            stopping=stop,
         )
         return
     answers = make_answers(scorer, min_confidence=min_confidence, coverage=coverage)

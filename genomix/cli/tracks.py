@@ -16,6 +16,7 @@ from genomix.errors import UsageError
 
 if TYPE_CHECKING:
     from genomix.data.records import OnInvalid
+    from genomix.stopping import Stopping
     from genomix.tracks import TrackSettings, TrackSummary
 
 LINE_EVERY_S = 60.0
@@ -93,6 +94,7 @@ def write(
     force: bool,
     resume: bool,
     progress: TrackProgress,
+    stopping: Stopping,
 ) -> None:
     """Write tracks, and say what became of the genome."""
     from genomix.data.track_files import output_paths
@@ -115,7 +117,10 @@ def write(
             resume=resume,
             warn=options.warn,
             progress=progress.show,
+            stopping=stopping,
         )
+    if summary.was_complete:
+        return
     for sentence in summary.report.warnings():
         options.warn(sentence)
     for sentence in _skipped(summary, settings):

@@ -41,6 +41,11 @@ def is_track_file(path: str | Path) -> bool:
     return _split(path)[1] in TRACK_SUFFIXES
 
 
+def names_highest(path: str | Path) -> bool:
+    """Say whether the format of a path has the name of the highest track, and nothing of the others."""
+    return _split(path)[1] == ".bed"
+
+
 def output_paths(path: str | Path, names: Sequence[str]) -> list[Path]:
     """Return the files that tracks of these names are written to.
 

@@ -11,12 +11,14 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
 
 from genomix.data.track_files import TrackWriter
 from genomix.data.vocabulary import DECODING
+from genomix.errors import CannotWriteError
 from genomix.explain.kmers import KmerTable
 from genomix.explain.plot import write_plot
 from genomix.explain.reading import Reading
@@ -27,13 +29,21 @@ TABLE, ARCHIVE, KMERS, FACTS = "attributions.tsv", "attributions.npz", "top_kmer
 TRACK_SUFFIXES = (".bedGraph", ".bw")
 LISTED_KMERS = 100
 ROWS_AT_ONCE = 10_000
+_NAMES = re.compile(
+    r"attributions\.(tsv|npz)|top_kmers\.tsv|explain\.json|(attribution|effect|influence)\.(bw|bedGraph)"
+    r"|plot-[0-9]+-[A-Za-z0-9._-]+\.(png|svg)"
+)
+"""What the files of an explanation are named; no other is ever removed."""
 
 
 class ExplanationWriter:
     """Writes explanations one after another; files appear whole when the `with` block ends well, the facts last.
 
+    Until then they are in a directory of their own within the other one, and nothing that was there is changed.
+
     Args:
-        directory: New or empty; with `force`, what another explanation left there is removed first.
+        directory: New or empty; with `force`, files of the same names are replaced, and the other files that an earlier
+            explanation left, as its facts list them, are removed.
         sizes: Length in bp of each record, in their order.
         tracks: Their names.
         columns: Names of the further columns.
@@ -61,39 +71,48 @@ class ExplanationWriter:
         self._kmers = KmerTable(kmer_length)
         self._entries: list[dict[str, Any]] = []
         self._arrays: dict[str, list[np.ndarray]] = {name: [] for name in ("bases", *tracks, *columns)}
-        self._resources = ExitStack()
+        self._content: dict[str, Any] = {}
+        self._kept, self._open = ExitStack(), ExitStack()
 
     def __enter__(self) -> Self:
-        """Remove what another explanation left, and open temporary files."""
-        for pattern in (
-            TABLE,
-            ARCHIVE,
-            KMERS,
-            FACTS,
-            "plot-*.png",
-            "plot-*.svg",
-            *(f"*{one}" for one in TRACK_SUFFIXES),
-        ):
-            for path in self._directory.glob(pattern):
-                path.unlink()
-        with self._resources:
-            temporary = self._resources.enter_context(atomic_path(self._directory / TABLE))
-            self._table = self._resources.enter_context(temporary.open("w", encoding="utf-8"))
+        """Open files that are not yet in their place."""
+        with self._kept, self._open:
+            work = TemporaryDirectory(prefix=".explanation-", dir=self._directory)
+            self._work = Path(self._kept.enter_context(work))
+            temporary = self._open.enter_context(atomic_path(self._work / TABLE))
+            self._table = self._open.enter_context(temporary.open("w", encoding="utf-8"))
             columns = ("sequence", "position", "base", "class", *self._tracks, *self._columns)
             self._table.write("\t".join(columns) + "\n")
             self._writers = {
                 name: [
-                    self._resources.enter_context(TrackWriter(self._directory / f"{name}{suffix}", self._sizes, [name]))
+                    self._open.enter_context(TrackWriter(self._work / f"{name}{suffix}", self._sizes, [name]))
                     for suffix in TRACK_SUFFIXES
                 ]
                 for name in self._tracks
             }
-            self._resources = self._resources.pop_all()
+            self._kept, self._open = self._kept.pop_all(), self._open.pop_all()
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        """Complete the files and give them their names, or remove them after an error."""
-        self._resources.__exit__(*raised)
+        """Complete the files and put them in their place, or remove them after an error."""
+        with self._kept:
+            self._open.__exit__(*raised)
+            if raised[0] is None:
+                self._publish()
+
+    def _publish(self) -> None:
+        """Put the files in their place, and remove those of an earlier explanation that this one does not have."""
+        earlier = _listed(self._directory / FACTS)
+        names = sorted(file.name for file in self._work.iterdir())
+        try:
+            for name in names:
+                (self._work / name).replace(self._directory / name)
+            content = self._content | {"files": [*names, FACTS], "records": self._entries}
+            write_text(self._directory / FACTS, json.dumps(content, indent=2) + "\n")
+            for name in earlier - {*names, FACTS}:
+                (self._directory / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise CannotWriteError(f"{error.filename2 or error.filename}: cannot write ({error.strerror})") from error
 
     def write(self, reading: Reading, label: str, found: Saliency, facts: Mapping[str, Any]) -> None:
         """Add one explanation, of the class `label`; facts are what else is to be said of it."""
@@ -115,12 +134,12 @@ class ExplanationWriter:
             name = re.sub(r"[^A-Za-z0-9._-]+", "_", reading.id)[:60]
             title = f"{reading.id}:{reading.start:,}-{reading.end:,}, why {label}"
             tracks = {name: values[name] for name in self._tracks}
-            stem = self._directory / f"plot-{len(self._entries)}-{name}"
+            stem = self._work / f"plot-{len(self._entries)}-{name}"
             write_plot(stem, tracks, tokens, reading.start, title=title, unit=self._unit)
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """Write what is made of all explanations; facts are what is to be said of all."""
-        with atomic_path(self._directory / ARCHIVE) as temporary, temporary.open("wb") as stream:
+        with atomic_path(self._work / ARCHIVE) as temporary, temporary.open("wb") as stream:
             lengths = [entry["end"] - entry["start"] for entry in self._entries]
             arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in self._arrays.items()}
             np.savez_compressed(
@@ -136,9 +155,8 @@ class ExplanationWriter:
         for top in self._kmers.top(LISTED_KMERS):
             end = top.start + self._kmers.k
             lines.append(f"{top.label}\t{top.kmer}\t{top.mean:.6g}\t{top.num_places}\t{top.id}\t{top.start}\t{end}\n")
-        write_text(self._directory / KMERS, "".join(lines))
-        content = {**facts, "unit": self._unit, "records": self._entries}
-        write_text(self._directory / FACTS, json.dumps(content, indent=2) + "\n")
+        write_text(self._work / KMERS, "".join(lines))
+        self._content = {**facts, "unit": self._unit}
 
     def _write_rows(self, reading: Reading, label: str, tokens: np.ndarray, values: Mapping[str, np.ndarray]) -> None:
         letters = DECODING[tokens].tobytes().decode()
@@ -147,6 +165,15 @@ class ExplanationWriter:
             for place, row in enumerate(rows, first):
                 numbers = "\t".join("" if math.isnan(number) else f"{number:.6g}" for number in row)
                 self._table.write(f"{reading.id}\t{reading.start + place}\t{letters[place]}\t{label}\t{numbers}\n")
+
+
+def _listed(facts: Path) -> set[str]:
+    """Return the names of the files that the facts of an explanation list, as far as they are names of such files."""
+    try:
+        names = json.loads(facts.read_text(encoding="utf-8"))["files"]
+        return {name for name in names if isinstance(name, str) and _NAMES.fullmatch(name)}
+    except (OSError, ValueError, TypeError, KeyError):
+        return set()
 
 
 def join_equal(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

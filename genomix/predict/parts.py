@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from genomix.data.journal import MOST_PARTS, Journal
@@ -17,7 +16,6 @@ from genomix.errors import DataError
 from genomix.predict.job import Job, Summary, Survey
 from genomix.runtime import hash_file
 from genomix.scoring.fingerprint import describe_machine, describe_settings, fingerprint
-from genomix.stopping import Stopping, seconds_to_stop
 
 _LOG = logging.getLogger("genomix")
 
@@ -46,9 +44,9 @@ def write_in_parts(
     )
     blank = whole.model_copy(update={"count": num_parts, "origin": whole.origin | {"--shard": str(own)}})
     journal = Journal(output, blank)
-    record = record_path(output if shard else journal.directory / output.name)
+    lasting, passing = record_path(output), record_path(journal.directory / output.name)
 
-    if resume and (found := _completed(output, record, whole)):
+    if resume and (found := _completed(output, lasting, whole) or _completed(output, passing, whole)):
         warn(f"{output}: is complete already; nothing was predicted")
         journal.close()
         _add(found, summary)
@@ -60,11 +58,11 @@ def write_in_parts(
     if any(part.machine != whole.machine for part in parts.values()):
         warn(f"{journal.directory}: was begun on another kind of machine; last digits may differ from those of one run")
     try:
-        with _stopped_in_time():
-            _write_missing(job, journal, chunks, parts)
+        _write_missing(job, journal, chunks, parts)
         for part in parts.values():
             _add(part, summary)
         with joined([journal.table(n) for n in sorted(parts)], output) as temporary:
+            record = lasting if shard or resume else passing
             write_part(_counted(whole, summary, hash_file(temporary)), record)
     except BaseException:
         if journal.close(keep=True):
@@ -114,16 +112,6 @@ def _write_missing(job: Job, journal: Journal, chunks: range, parts: dict[int, P
         part = _counted(journal.blank.model_copy(update={"number": number}), summary, hash_file(table))
         write_part(part, record_path(table))
         parts[number] = part
-
-
-@contextlib.contextmanager
-def _stopped_in_time() -> Generator[None]:
-    """Stop the block when that is asked for; outside of the main thread nobody can."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    with Stopping().watching(seconds_to_stop(None)):
-        yield
 
 
 def _counted(part: Part, summary: Summary, sha256: str) -> Part:

@@ -8,7 +8,7 @@ from pathlib import Path
 from genomix.data.predictions import check_output
 from genomix.data.records import OnInvalid, ReadReport, expand_inputs
 from genomix.data.shards import Shard
-from genomix.errors import UsageError
+from genomix.errors import PreemptedError, UsageError
 from genomix.predict.job import Job, Summary
 from genomix.predict.parts import write_in_parts
 from genomix.scoring import Answers, AnyScorer
@@ -31,9 +31,11 @@ def predict(
     The files are read once before anything is computed, so that bad data are reported at once; stdin and pipes can be
     read only once, and a bad record there stops the prediction where it stands.
 
-    Where there are several chunks, or a shard is asked for, the finished parts are kept in a directory beside the
-    output until all are there. Such a prediction stops when SIGTERM, SIGUSR1 or the end of a SLURM job asks for it, and
-    it can be resumed, also after a kill.
+    Where there are several chunks, or a shard or to resume is asked for, the finished parts are kept in a directory
+    beside the output until all are there, and such a prediction can be resumed, also after a kill. Of one that may be
+    resumed a record stays beside the table, so that it is known to be complete when it is asked for once more.
+
+    Inside of `genomix.stopping.Stopping.watching` it stops when that is asked for.
 
     Args:
         scorer: The model or models, and how they are applied.
@@ -51,7 +53,7 @@ def predict(
         NoInputError: If an input is missing or there is no record.
         CannotWriteError: If the output or an unfinished one exists (without `force`), or it cannot be written.
         UsageError: If shards or resuming do not go with input or output, or another command left what is unfinished.
-        PreemptedError: If it was asked to stop, and can be resumed.
+        PreemptedError: If it was asked to stop.
     """
     if output == "-" and (shard is not None or resume):
         option = "--resume" if shard is None else "--shard"
@@ -65,11 +67,20 @@ def predict(
         if shard is not None or resume:
             option = "--resume" if shard is None else "--shard"
             raise UsageError(f"{option}: stdin and pipes can be read only once; name files")
-        job.write((chunk for _, chunk in job.chunks(summary.report)), output, summary, force=force)
+        _write_at_once(job, summary.report, output, summary, force=force)
         return summary
     survey = job.survey(summary.report)
-    if output != "-" and (shard is not None or survey.num_chunks > 1):
+    if output != "-" and (shard is not None or resume or survey.num_chunks > 1):
         write_in_parts(job, survey, Path(output), summary, shard=shard, force=force, resume=resume, warn=warn)
     else:
-        job.write((chunk for _, chunk in job.chunks(ReadReport())), output, summary, force=force)
+        _write_at_once(job, ReadReport(), output, summary, force=force)
     return summary
+
+
+def _write_at_once(job: Job, report: ReadReport, output: str, summary: Summary, *, force: bool) -> None:
+    """Write all of a table, of which nothing can be kept until it is whole."""
+    try:
+        job.write((chunk for _, chunk in job.chunks(report)), output, summary, force=force)
+    except PreemptedError as error:
+        left = f"stdout has {summary.num_records} rows" if output == "-" else f"{output} is not written"
+        raise PreemptedError(f"{error}; {left}, and the same command begins again") from error

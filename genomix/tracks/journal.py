@@ -11,7 +11,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +87,7 @@ class TrackJournal:
                 raise CannotWriteError(
                     f"{self.directory}: holds unfinished tracks; go on with them by --resume, or begin again by --force"
                 )
-            differing = [] if found is None else self._differences(found, origin)
+            differing = [] if found is None else differences(found, origin)
             if differing and resume and not force:
                 raise UsageError(
                     f"{self.directory}: cannot resume, it was begun by another command:\n"
@@ -138,6 +138,12 @@ class TrackJournal:
         """Remove it."""
         remove(self.directory)
 
+    def close_if_of(self, origin: dict[str, str]) -> None:
+        """Remove it if it was made of this."""
+        found = self._read_origin()
+        if found is not None and not differences(found, origin):
+            self.close()
+
     def _start(self, origin: dict[str, str]) -> None:
         """Make the directory anew."""
         others = {"origin.json", "windows.bin", "written"}
@@ -157,13 +163,6 @@ class TrackJournal:
         except (ValueError, TypeError):
             return {}
 
-    def _differences(self, found: dict[str, str], origin: dict[str, str]) -> list[str]:
-        return [
-            f"{name}: {_short(found.get(name))} there, {_short(origin.get(name))} here"
-            for name in dict.fromkeys([*origin, *found])
-            if name != _MACHINE and found.get(name) != origin.get(name)
-        ]
-
     def _cut(self) -> int:
         """Cut off what follows the last whole unit, and return how many there are."""
         self._windows.touch()
@@ -174,6 +173,15 @@ class TrackJournal:
         with self._windows.open("r+b") as file:
             file.truncate(num_bytes)
         return num_units
+
+
+def differences(found: Mapping[str, str], origin: Mapping[str, str]) -> list[str]:
+    """Return in what the origin of some tracks is not that of others, a line each; the machine may be another."""
+    return [
+        f"{name}: {_short(found.get(name))} there, {_short(origin.get(name))} here"
+        for name in dict.fromkeys([*origin, *found])
+        if name != _MACHINE and found.get(name) != origin.get(name)
+    ]
 
 
 def _short(value: object) -> str:

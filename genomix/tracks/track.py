@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -16,12 +14,13 @@ from genomix.data.compression import STDIN
 from genomix.data.inputs import expand_inputs
 from genomix.data.records import OnInvalid
 from genomix.data.regions import check_regions, merge_regions, read_regions
-from genomix.data.track_files import TrackWriter, check_track_output
-from genomix.errors import Problems, UsageError
+from genomix.data.track_files import TrackWriter, check_track_output, names_highest, output_paths
+from genomix.errors import PreemptedError, Problems, UsageError
 from genomix.runtime import hash_file
 from genomix.scoring.fingerprint import describe_machine, fingerprint
-from genomix.stopping import Stopping, seconds_to_stop
+from genomix.stopping import Stopping
 from genomix.tracks.blend import Scored, blend
+from genomix.tracks.complete import is_complete, note_complete, note_path
 from genomix.tracks.genome import Genome, StreamedGenome
 from genomix.tracks.indexed import open_indexed
 from genomix.tracks.journal import SCORED, TrackJournal, row_type
@@ -40,11 +39,13 @@ def write_tracks(
     resume: bool = False,
     warn: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int | None], None] = lambda _, __: None,
+    stopping: Stopping | None = None,
 ) -> TrackSummary:
     """Write a track for each class: the values of all bases, or those of some regions.
 
     What is finished is kept in a directory beside the output until the end, so that a run that was killed can be
-    resumed. It stops when SIGTERM, SIGUSR1 or the end of a SLURM job asks for it.
+    resumed. Of one that may be resumed a record stays beside the output, so that the tracks are known to be complete
+    when they are asked for once more.
 
     Args:
         settings: The model or models, and what tracks are made with.
@@ -56,6 +57,7 @@ def write_tracks(
         resume: Go on with unfinished tracks, if there are any.
         warn: Called with each thing worth saying.
         progress: Called with the windows that are done, and how many there are (None if that is not known).
+        stopping: Who may ask to stop; nobody where it is None.
 
     Raises:
         DataError: If sequences or regions are bad, all problems at once; or no window could be scored.
@@ -64,8 +66,12 @@ def write_tracks(
         UsageError: If options do not go together, or another command left what is unfinished.
         PreemptedError: If it was asked to stop, and can be resumed.
     """
+    stopping = stopping or Stopping()
+    _check_naming(settings, output)
     journal = TrackJournal(Path(output), row_type(len(settings.names)))
-    check_track_output(output, settings.names, force=force or (resume and journal.is_written))
+    is_own = force or (resume and journal.is_written)
+    is_noted = resume and note_path(Path(output)).is_file()
+    check_track_output(output, settings.names, force=is_own or is_noted)
     files = expand_inputs(paths, warn)
     by_file = all(Path(file).is_file() for file in files)
     if resume and not by_file:
@@ -76,32 +82,57 @@ def write_tracks(
     problems = Problems()
     asked = None if regions is None else read_regions(regions, problems)
     wanted = None if asked is None else merge_regions(asked)
+    origin = _origin(settings, files if by_file else [], wanted, on_invalid)
+    if is_noted:
+        if is_complete(Path(output), output_paths(output, settings.names), origin):
+            warn(f"{output}: is complete already; nothing was predicted")
+            journal.close_if_of(origin)
+            summary.was_complete = True
+            return summary
+        check_track_output(output, settings.names, force=is_own)
     genome = _open(files, wanted, on_invalid)
     summary.by_index = not isinstance(genome, StreamedGenome)
     sizes = genome.survey(wanted, problems) if by_file else None
     if sizes is not None:
         check_regions(asked or [], sizes, problems)
     problems.raise_if_any()
+    stopping.check("before anything was computed")
     if asked is not None and wanted is not None:
         summary.num_regions = (len(asked), sum(map(len, wanted.values())))
     work = Work(settings, genome, wanted, asked or [], sizes)
-    origin = _origin(settings, files if by_file else [], wanted, on_invalid)
     num_units, same_machine = journal.open(origin, resume=resume, force=force)
     if not same_machine:
         warn(f"{journal.directory}: was begun on another kind of machine; last digits may differ from those of one run")
     try:
-        with _watched() as stopping:
-            sizes = work.score(journal, num_units, stopping, summary, progress)
-            _write(journal, output, sizes, settings.names, wanted, summary, force=force or journal.is_written)
-    except BaseException:
+        sizes = work.score(journal, num_units, stopping, summary, progress)
+        _write(journal, output, sizes, settings.names, wanted, summary, force=force or journal.is_written)
+        if resume:
+            note_complete(Path(output), output_paths(output, settings.names), origin)
+    except BaseException as error:
         if by_file and summary.num_windows:
             warn(f"{journal.directory}: keeps {summary.num_windows} windows; go on with them by --resume")
         else:
             journal.close()
+        if not isinstance(error, PreemptedError | KeyboardInterrupt):
+            stopping.check()  # a library may have taken being stopped for a failure of its own
         raise
     journal.close()
     summary.report = genome.report
     return summary
+
+
+def _check_naming(settings: TrackSettings, output: str) -> None:
+    """Check that a format that names the likeliest class is given all that may be it.
+
+    Raises:
+        UsageError: If it is not.
+    """
+    left_out = [name for name in settings.scorer.classes if name not in settings.names]
+    if left_out and names_highest(output) and not settings.scorer.members[0].model.is_multi_label:
+        raise UsageError(
+            f"--classes {','.join(settings.names)}: {output} names the likeliest class of each interval, which may be "
+            f"one that is left out, such as {left_out[0]}; leave out --classes, or write .bedgraph, .bw or .tsv"
+        )
 
 
 def _open(files: list[str], regions: Regions | None, on_invalid: OnInvalid) -> Genome:
@@ -161,14 +192,3 @@ def _origin(
         "version of genomix": genomix.__version__,
         "machine": describe_machine(settings.scorer),
     }
-
-
-@contextlib.contextmanager
-def _watched() -> Generator[Stopping]:
-    """Stop the block when that is asked for; outside of the main thread nobody can."""
-    stopping = Stopping()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopping
-        return
-    with stopping.watching(seconds_to_stop(None)):
-        yield stopping

@@ -19,13 +19,15 @@ from genomix.data.regions import Region, check_regions
 from genomix.data.vocabulary import UNKNOWN
 from genomix.data.windows import Window
 from genomix.errors import DataError, Problems
-from genomix.scoring import BATCHES_AHEAD
 from genomix.stopping import Stopping
 from genomix.tracks.genome import Genome
 from genomix.tracks.journal import N_RICH, SCORED, TOO_SHORT, TrackJournal
 from genomix.tracks.settings import TrackSettings
 
 Regions = dict[str, np.ndarray]
+
+BATCHES = 2
+"""Of a unit, on each strand: a kill loses at most so much computing, and a stop waits for it."""
 
 
 @dataclass
@@ -38,6 +40,7 @@ class TrackSummary:
         num_n_rich: Windows skipped because too many of their bases are unknown.
         num_too_short: Sequences skipped because they are too short.
         num_resumed: Windows that were there already.
+        was_complete: Whether the tracks were there already, so that nothing was done or counted.
         num_bases: Bases with a value.
         num_regions: Regions asked for, and how many are left after merging; None without any.
         by_index: Whether the sequences were read by random access.
@@ -49,6 +52,7 @@ class TrackSummary:
     num_n_rich: int = 0
     num_too_short: int = 0
     num_resumed: int = 0
+    was_complete: bool = False
     num_bases: int = 0
     num_regions: tuple[int, int] | None = None
     by_index: bool = False
@@ -119,7 +123,7 @@ class Work:
 
     @property
     def _unit_size(self) -> int:
-        bases = BATCHES_AHEAD * max(member.batch_bases for member in self.settings.scorer.members)
+        bases = BATCHES * max(member.batch_bases for member in self.settings.scorer.members)
         return max(1, bases // self.settings.grid.window)
 
     def _count(self, sizes: Mapping[str, int]) -> int:

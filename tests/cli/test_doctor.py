@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from genomix.cli.doctor import doctor as command
 from genomix.doctor.kernels import check_kernels
 from genomix.doctor.machine import control_group_cores, look_at
 
@@ -42,11 +44,15 @@ def test_a_machine_without_compiled_kernels(doctor, tmp_path):
     assert "--compile" in found["compiled kernels"]["mend"]
 
 
-def test_every_problem_has_its_mend(doctor, tmp_path):
+def test_every_problem_has_its_mend(monkeypatch, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    cache = str(tmp_path / "file" / "cache")
-    code, found = doctor(SLURM_CPUS_PER_TASK="640", GENOMIX_CACHE=cache, NUMBA_CACHE_DIR=str(tmp_path / "numba"))
-    assert code == 1
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "640")
+    monkeypatch.setenv("GENOMIX_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr("genomix.runtime.set_threads", lambda _: 1)
+    with pytest.raises(typer.Exit) as left:
+        command(as_json=True)
+    assert left.value.exit_code == 1
+    found = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
     assert found["threads"]["status"] == "warning"
     assert "640 threads would share" in found["threads"]["text"]
     assert "--threads" in found["threads"]["mend"]

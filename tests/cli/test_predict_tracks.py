@@ -166,6 +166,7 @@ class TestUsage:
             (("--out", "s.tsv", "--max-unknown", "0.2"), "--max-unknown goes with tracks only"),
             (("--out", "s.bw", "--window", "64", "--stride", "65"), "--stride 65: must be 1 to 64"),
             (("--out", "s.bw", "--classes", "phag"), "no class 'phag'; it has phage, plasmid"),
+            (("--out", "s.bed", "--classes", "phage"), "which may be one that is left out, such as plasmid"),
         ],
     )
     def test_what_does_not_go_together(self, tracks, genome, tmp_path, options, words):
@@ -187,22 +188,24 @@ class TestUsage:
 def long_command(run, tmp_path_factory):
     """A command of many units, and what it writes if it is left alone."""
     folder = tmp_path_factory.mktemp("killed")
-    sequences = {f"chr{number}": letters(1200, number) for number in range(4)}
+    sequences = {f"chr{number}": letters(600, number) for number in range(2)}
     (folder / "g.fa").write_text(to_fasta(sequences))
-    options = ("--stride", "8", "--batch-bases", "256", *ONE_THREAD)
+    options = ("--stride", "8", "--batch-bases", "64", *ONE_THREAD)
     return [sys.executable, "-m", "genomix", "predict", str(run), str(folder / "g.fa"), *options]
 
 
 @pytest.fixture(scope="module")
-def whole(long_command, environment, tmp_path_factory):
+def whole(genomix, long_command, tmp_path_factory):
     path = tmp_path_factory.mktemp("whole")
-    subprocess.run([*long_command, "--out", "s.bw"], env=environment, cwd=path, check=True, capture_output=True)
+    assert genomix(*long_command[3:], "--out", "s.bw", directory=path).code == 0
     return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
 class TestKills:
     @pytest.mark.parametrize(("kind", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 75)])
-    def test_a_killed_run_ends_with_the_same_files(self, long_command, whole, environment, tmp_path, kind, code):
+    def test_a_killed_run_ends_with_the_same_files(
+        self, genomix, long_command, whole, environment, tmp_path, kind, code
+    ):
         journal = tmp_path / "s.bw.partial" / "windows.bin"
         with subprocess.Popen(
             [*long_command, "--out", "s.bw"], env=environment, cwd=tmp_path, stderr=subprocess.PIPE
@@ -214,9 +217,33 @@ class TestKills:
         assert killed.returncode == code, said
         assert [path.name for path in tmp_path.iterdir()] == ["s.bw.partial"]
         assert ("--resume" in said) == (kind == signal.SIGTERM)
-        resumed = subprocess.run(
-            [*long_command, "--out", "s.bw", "--resume"], env=environment, cwd=tmp_path, capture_output=True, text=True
-        )
-        assert resumed.returncode == 0, resumed.stderr
+        resumed = genomix(*long_command[3:], "--out", "s.bw", "--resume", directory=tmp_path)
+        assert resumed.code == 0, resumed.stderr
         assert " of them resumed)" in resumed.stderr
+        again = genomix(*long_command[3:], "--out", "s.bw", "--resume", directory=tmp_path)
+        assert again.code == 0, again.stderr
+        assert "s.bw: is complete already; nothing was predicted" in again.stderr
+        (tmp_path / "s.bw.complete.json").unlink()
         assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == whole
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="what a process listens to stands in /proc")
+    @pytest.mark.parametrize("name", ["s.bw", "s.tsv"])
+    def test_a_stop_before_anything_was_computed(self, run, genome, environment, tmp_path, name):
+        command = [sys.executable, "-m", "genomix", "predict", run, genome, *ONE_THREAD, "--out", name]
+        with subprocess.Popen(
+            list(map(str, command)), env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        ) as stopped:
+            while stopped.poll() is None and not listens(stopped.pid):
+                time.sleep(0.002)
+            stopped.send_signal(signal.SIGTERM)
+            said = stopped.stderr.read()
+        assert stopped.returncode == 75
+        assert said.startswith("genomix: stopped by SIGTERM")
+        assert list(tmp_path.iterdir()) == []
+
+
+def listens(process):
+    """Say whether a process has a handler for SIGTERM."""
+    status = Path(f"/proc/{process}/status").read_text()
+    caught = re.search(r"(?m)^SigCgt:\s*(\w+)$", status)
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)

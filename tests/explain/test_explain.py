@@ -108,18 +108,41 @@ def test_all_files_say_the_same(method, fasta, tmp_path):
         assert str(sequences[name][int(start) : int(end)]) == kmer
 
 
-def test_what_was_there_stays_or_goes(fasta, tmp_path):
+def test_what_was_there_stays_or_goes(fasta, tmp_path, monkeypatch):
     out = tmp_path / "out"
     explainer = Explainer(make_model(), "mixing")
-    explain(explainer, [str(fasta)], out)
-    before = (out / "explain.json").read_bytes()
-    (out / "notes.txt").write_text("mine")
+    explain(explainer, [str(fasta)], out, most_plots=1)
+    facts = json.loads((out / "explain.json").read_text())
+    assert sorted(facts["files"]) == sorted(path.name for path in out.iterdir())
+    mine = {name: name.encode() for name in ("notes.txt", "coverage.bw", "genes.bedGraph", "plot-7-mine.png")}
+    for name, content in mine.items():
+        (out / name).write_bytes(content)
+    (tmp_path / "beside.png").write_bytes(b"mine")
+    facts["files"] += ["notes.txt", "../beside.png", "coverage.bw", "plot-9-gone.svg"]
+    (out / "explain.json").write_text(json.dumps(facts))
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def there():
+        return {path.name: path.read_bytes() for path in out.iterdir()}
+
     with pytest.raises(CannotWriteError, match="--force"):
         explain(explainer, [str(fasta)], out)
-    assert (out / "explain.json").read_bytes() == before
-    explain(explainer, [str(fasta)], out, regions=["r2"], force=True)
-    assert [path.name for path in out.glob("plot-*.png")] == ["plot-1-r2.png"]
-    assert (out / "notes.txt").read_text() == "mine"
+    with monkeypatch.context() as patch:
+        patch.setattr("genomix.explain.output.KmerTable.top", full)
+        with pytest.raises(CannotWriteError, match="the disk is full"):
+            explain(explainer, [str(fasta)], out, regions=["r2"], most_plots=1, force=True)
+    assert there() == before
+    explain(explainer, [str(fasta)], out, regions=["r2"], most_plots=1, force=True)
+    after = there()
+    assert after.items() >= mine.items()
+    assert (tmp_path / "beside.png").read_bytes() == b"mine"
+    plots = {"plot-1-r2.png", "plot-1-r2.svg"}
+    assert after.keys() == before.keys() - {"plot-1-r0.png", "plot-1-r0.svg"} | plots
+    assert json.loads(after["explain.json"])["records"][0]["id"] == "r2"
+
+
+def full(*_):
+    raise OSError("the disk is full")
 
 
 def test_too_much_work_is_refused_with_its_amount(fasta, tmp_path):
