@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo_run
 
-.PHONY: demo test lint types imports unit presets models clean
+.PHONY: demo test test-slow lint types imports unit presets models clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -30,6 +30,9 @@ imports: $(VENV)/.tested
 
 unit: $(VENV)/.tested
 	$(BIN)/python -m pytest -n 2
+
+test-slow: $(VENV)/.tested
+	$(BIN)/python -m pytest -n 2 -m slow
 
 demo: $(VENV)/.installed
 	BIN=$(BIN) bash example_data/demo.sh $(DEMO)

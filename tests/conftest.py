@@ -26,3 +26,52 @@ def _benchmark_scripts():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
         yield
+
+
+SLOW = {
+    "test_workflows.py": ("test_snakemake",),
+    "test_readme.py": ("test_the_transcript",),
+    "test_devices.py": ("test_a_", "test_srun", "test_where_one", "test_bad_data", "test_two_processes"),
+    "test_resumed_training.py": (
+        "TestFaults",
+        "test_a_member_of",
+        "test_it_stops_ahead",
+        "test_a_torn",
+        "test_a_kill",
+        "test_a_signal_stops_it_behind_a_step_and_nothing_is_lost[SIGUSR1",
+        "test_a_signal_stops_it_behind_a_step_and_nothing_is_lost[SIGINT",
+        "test_the_same_command",
+        "test_sequences_may_have_moved",
+    ),
+    "test_together.py": ("3 processes",),
+    "test_benchmark.py": ("TestJson", "TestTable"),
+    "test_slurm_jobs.py": ("TestArray",),
+    "test_shards.py": ("TestStopped",),
+    "test_several.py": ("test_what_is_not_of_a_run", "test_with_force_no_fold", "TestComparing"),
+    "test_train.py": (
+        "test_it_is_said_that_weights",
+        "test_interrupted",
+        "test_a_fresh_process",
+        "test_small_batches",
+        "test_rare_classes",
+    ),
+    "test_predict_tracks.py": ("TestKills",),
+    "test_report.py": ("test_a_process_of_its_own",),
+    "test_stdout.py": ("test_a_full_disk[evaluate",),
+    "test_explain_command.py": ("test_the_document",),
+    "test_factors.py": ("test_kernel_is_right_for_narrower", "test_kernel_is_right_on_two"),
+    "test_factors_triton.py": ("test_all_kernels_compile",),
+    "test_simd.py": ("test_other_vector_units",),
+    "test_encoders.py": ("test_learns_thirty_two",),
+    "test_model_benchmarks.py": ("test_networks_are_as_large",),
+    "test_benchmarks.py": ("test_a_contender",),
+    "test_making_data.py": ("test_motif_pair",),
+}
+"""Tests that take seconds, by file and words of their names; most start processes. `make test-slow` runs them."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        words = SLOW.get(item.path.name, ())
+        if any(word in item.nodeid.partition("::")[2] for word in words):
+            item.add_marker(pytest.mark.slow)

@@ -91,6 +91,12 @@ TRAININGS = {
     "fewer records than the norm wants": {"batch_records": 3},
     "an average of the weights": {"ema_decay": 0.8},
     "a head without statistics": {"model.head.norm": "layer"},
+    "a network that asks something of its weights": {
+        "model.encoder.name": "tfk",
+        "model.encoder.num_heads": 2,
+        "model.encoder.feature_dropout": 0.0,
+        "model.encoder.orthogonality": 1.0,
+    },
     "weighted classes": {"classes": "weighted", "label_smoothing": 0.1},
 }
 
