@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TextIO
@@ -45,7 +46,7 @@ class TrackSink(Protocol):
         ...
 
 
-class _FileSink:
+class _FileSink(ABC):
     """Holds open files; one for each path."""
 
     def __init__(
@@ -68,8 +69,8 @@ class _FileSink:
     ) -> None:
         self._resources.__exit__(kind, error, traceback)
 
-    def _open(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _open(self) -> None: ...
 
     def finish(self) -> None:
         self._resources.close()
