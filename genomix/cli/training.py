@@ -183,7 +183,9 @@ def _plan(training: Training, begun: Begun) -> tuple[list[Training], Callable[[]
         trainings, run = several.fold_trainings(folds), lambda: several.run_folds(folds)
     else:
         count = begun.ensemble or 1
-        trainings = several.member_trainings(divide(training.records, training.config), count)
+        splits = divide(training.records, training.config)
+        several.training = replace(several.training, splits=splits)
+        trainings = several.member_trainings(splits, count)
         run = lambda: several.run_members(count)  # noqa: E731 (the counterpart of the one above)
     if begun.only is None:
         return trainings, run

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from genomix import checkpoint
 from genomix.checkpoint import BEGUN
 from genomix.config import Config
 from genomix.errors import DataError, UsageError
@@ -90,6 +91,13 @@ def check_same(directory: Path, begun: Begun) -> None:
         raise UsageError("\n".join([f"--resume {directory}: this is another training than was begun", *changed]))
     if None not in (found.sequences, begun.sequences) and found.sequences != begun.sequences:
         raise DataError(f"--resume {directory}: was begun with other sequences; train anew in another directory")
+
+
+def end_training(directory: Path, begun: Begun | None) -> None:
+    """Remove what is only needed to go on, and write down that the training has ended, if anything says it began."""
+    checkpoint.end(directory)
+    if begun is not None:
+        begun.model_copy(update={"complete": True}).write(directory)
 
 
 def read_begun(directory: Path) -> Begun | None:

@@ -90,11 +90,6 @@ class Checkpoints:
             )
         return None
 
-    def remove(self) -> None:
-        """Remove all of them, once the training is complete."""
-        for path in (self.path, self.before):
-            path.unlink(missing_ok=True)
-
     def _compare(self, path: Path, whole: Any) -> None:
         if not isinstance(whole, dict) or whole.get("schema_version") != SCHEMA_VERSION:
             raise DataError(f"{path}: written by another version of genomix; go on with that one, or train anew")

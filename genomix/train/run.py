@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from genomix.nn.build import build_classifier
 from genomix.runtime import locked, new_directory, seed_everything, write_text
 from genomix.scoring import fit_calibration, make_scorer
 from genomix.stopping import Stopping
-from genomix.train.begun import Begun, check_same
+from genomix.train.begun import Begun, check_same, end_training
 from genomix.train.checkpoints import EVERY_S
 from genomix.train.division import divide
 from genomix.train.history import Epoch, Step
@@ -124,13 +125,8 @@ class Training:
             return self._measure(checkpoint.load_model(self.path, device=self.device), splits, began)
         config, said = self._decide(splits)
         new_directory(self.path, force=self.force or self.resume)
-        if not self.resume:
-            checkpoint.clear(self.path)
-        if self.begun is not None:
-            self.begun.write(self.path)
-        write_splits(self.path / checkpoint.SPLITS, self.records.ids, self.records.labels, splits)
         with (
-            locked(self.path),
+            self._begin(splits),
             LogFile(self.path / checkpoint.LOG, append=self.resume),
             telling_out_of_memory(self.device),
         ):
@@ -142,9 +138,7 @@ class Training:
             model = self._fit(config, splits)
             self._complete(model, splits)
             trained = self._measure(model, splits, began)
-            checkpoint.end(self.path)
-            if self.begun is not None:
-                self.begun.model_copy(update={"complete": True}).write(self.path)
+            end_training(self.path, self.begun)
             LOG.info("done in %.0f s; the model is in %s", trained.seconds, self.path)
         return trained
 
@@ -161,6 +155,17 @@ class Training:
         if config is not None:
             with telling_out_of_memory(self.device):
                 self._fit(config, splits)
+
+    @contextlib.contextmanager
+    def _begin(self, splits: Splits) -> Generator[None]:
+        """Write down what is begun; as long as the block takes no other process writes into the run directory."""
+        with locked(self.path):
+            if not self.resume:
+                checkpoint.clear(self.path)
+            if self.begun is not None:
+                self.begun.write(self.path)
+            write_splits(self.path / checkpoint.SPLITS, self.records.ids, self.records.labels, splits)
+            yield
 
     def _check_division(self, splits: Splits) -> None:
         """Raise a DataError if the complete model in the run directory was trained on another division."""

@@ -21,6 +21,7 @@ from genomix.metrics import METRIC_NAMES, Spread, spread_of
 from genomix.metrics.calibration import calibrate
 from genomix.runtime import new_directory, write_text
 from genomix.scoring import fit_calibration, load_scorer
+from genomix.train.begun import end_training
 from genomix.train.division import divide
 from genomix.train.measure import MAJORITY, Measured, measure, summarise
 from genomix.train.record import LogFile, check, write_measured
@@ -192,9 +193,7 @@ class Several:
         return np.tile(shares, (len(held_out), 1))
 
     def _end(self, began: float, what: str) -> None:
-        checkpoint.end(self.training.path)
-        if self.training.begun is not None:
-            self.training.begun.model_copy(update={"complete": True}).write(self.training.path)
+        end_training(self.training.path, self.training.begun)
         LOG.info("%s done in %.0f s; all of it is in %s", what, time.monotonic() - began, self.training.path)
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomix import runtime
+from genomix import checkpoint, runtime
 from genomix.errors import CannotWriteError, DataError
 from genomix.train.checkpoints import Checkpoints
 
@@ -54,7 +54,7 @@ def test_the_last_two_are_kept(checkpoints, tmp_path):
 def test_in_the_end_there_is_none(checkpoints, tmp_path):
     checkpoints.write(state(0))
     checkpoints.write(state(1))
-    checkpoints.remove()
+    checkpoint.end(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
