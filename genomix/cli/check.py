@@ -66,24 +66,21 @@ def check(
     set_threads(threads)
 
     from genomix.data.checks import run_checks, write_checks
-    from genomix.data.labels import LabelKind, load_labelled
+    from genomix.data.labels import LabelKind
     from genomix.data.levels import parse_levels
-    from genomix.data.splits import take_splits
 
     pairs = options.parse_class_files(class_files)
     sequences, table = options.split_inputs(inputs or [], labels, labelled_otherwise=bool(label_regex or pairs))
-    records = load_labelled(
+    records = options.load_records(
         sequences,
         table,
+        splits,
         label_regex=label_regex,
         class_files=pairs,
         on_invalid=on_invalid,
         on_missing=on_missing,
         kind=LabelKind(is_multi=bool(multi_label), levels=parse_levels(levels) if levels is not None else ()),
-        warn=options.warn,
     )
-    if splits is not None:
-        records = take_splits(records, splits, on_missing=on_missing, warn=options.warn)
     checks = run_checks(records, given_splits(records), fast=fast, similarity=similarity, seed=seed)
     if out is not None:
         write_checks(out, checks)

@@ -6,13 +6,16 @@ import contextlib
 import logging
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from genomix.errors import UsageError
 from genomix.runtime import new_directory
+
+if TYPE_CHECKING:
+    from genomix.data.labels import LabelledRecords
 
 OnInvalid = Annotated[
     Literal["error", "skip", "mask"],
@@ -169,6 +172,26 @@ def start_log(*, quiet: bool, silent: bool = False) -> Console:
 def warn(message: str) -> None:
     """Log a warning; the callback the readers are given."""
     logging.getLogger("genomix").warning("%s", message)
+
+
+def load_records(
+    sequences: list[str],
+    table: str | None,
+    splits_path: str | None,
+    *,
+    on_missing: Literal["error", "skip"],
+    **how: Any,
+) -> LabelledRecords:
+    """Read labelled records, with the splits of a table of their own where one is named; see `load_labelled`.
+
+    Raises:
+        DataError, NoInputError: If they cannot be read, or do not go together.
+    """
+    from genomix.data.labels import load_labelled
+    from genomix.data.splits import take_splits
+
+    records = load_labelled(sequences, table, on_missing=on_missing, warn=warn, **how)
+    return records if splits_path is None else take_splits(records, splits_path, on_missing=on_missing, warn=warn)
 
 
 def stated(**values: Any) -> dict[str, Any]:

@@ -52,23 +52,20 @@ def load(begun: Begun) -> tuple[LabelledRecords, dict[str, str]]:
     Raises:
         DataError, NoInputError: If they cannot be read, or do not go together.
     """
-    from genomix.data.labels import label_kind, load_labelled
-    from genomix.data.splits import take_splits
+    from genomix.data.labels import label_kind
     from genomix.runtime import hash_file
 
-    records = load_labelled(
+    records = options.load_records(
         begun.inputs,
         begun.labels,
+        begun.splits_path,
         label_regex=begun.label_regex,
         class_files=begun.class_files,
         on_invalid=begun.on_invalid,
         on_missing=begun.on_missing,
         min_per_class=begun.config.data.min_per_class,
         kind=label_kind(begun.config.data),
-        warn=options.warn,
     )
-    if begun.splits_path is not None:
-        records = take_splits(records, begun.splits_path, on_missing=begun.on_missing, warn=options.warn)
     hashes = {"sequences": records.store.sha256}
     for name, path in (("labels", begun.labels), ("splits", begun.splits_path)):
         if path is not None and Path(path).is_file():

@@ -45,9 +45,9 @@ def split(
     """Divide labelled records into train, val and test, or into folds, and say how alike the parts are."""
     from genomix.cli.divisions import describe_divisions
     from genomix.config import make_config
-    from genomix.data.labels import label_kind, load_labelled
+    from genomix.data.labels import label_kind
     from genomix.data.levels import parse_levels
-    from genomix.data.splits import divide_into_folds, divide_records, format_folds, format_splits, take_splits
+    from genomix.data.splits import divide_into_folds, divide_records, format_folds, format_splits
     from genomix.runtime import check_file, set_threads, write_text
 
     options.start_log(quiet=quiet)
@@ -69,19 +69,17 @@ def split(
     set_threads(threads)
     pairs = options.parse_class_files(class_files)
     sequences, table = options.split_inputs(inputs or [], labels, labelled_otherwise=bool(label_regex or pairs))
-    records = load_labelled(
+    records = options.load_records(
         sequences,
         table,
+        splits_path,
         label_regex=label_regex,
         class_files=pairs,
         on_invalid=on_invalid,
         on_missing=on_missing,
         min_per_class=config.data.min_per_class,
         kind=label_kind(config.data),
-        warn=options.warn,
     )
-    if splits_path is not None:
-        records = take_splits(records, splits_path, on_missing=on_missing, warn=options.warn)
     if folds is None:
         divisions = [divide_records(records, config.data, config.training.seed)]
         text = format_splits(records.ids, records.labels, divisions[0])
