@@ -222,6 +222,17 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def check_new_directory(path: Path, *, force: bool) -> None:
+    """Raise what `new_directory` would of a path that holds something, and make nothing: before any computing."""
+    try:
+        if path.exists() and not path.is_dir():
+            raise CannotWriteError(f"{path}: is a file; name a directory that does not exist yet")
+        if path.is_dir() and any(path.iterdir()) and not force:
+            raise CannotWriteError(f"{path}: exists and is not empty; name another directory, or --force to replace it")
+    except OSError as error:
+        raise CannotWriteError(f"{path}: cannot read this directory ({error.strerror})") from error
+
+
 def new_directory(path: str | Path, *, force: bool) -> Path:
     """Make a directory for results; one that holds anything already is only accepted with `force`, and left as it is.
 
@@ -229,11 +240,8 @@ def new_directory(path: str | Path, *, force: bool) -> Path:
         CannotWriteError: If it exists and holds files (without `force`), is a file, or cannot be made.
     """
     path = Path(path)
+    check_new_directory(path, force=force)
     try:
-        if path.exists() and not path.is_dir():
-            raise CannotWriteError(f"{path}: is a file; name a directory that does not exist yet")
-        if path.is_dir() and any(path.iterdir()) and not force:
-            raise CannotWriteError(f"{path}: exists and is not empty; name another directory, or --force to replace it")
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass

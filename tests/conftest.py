@@ -29,8 +29,8 @@ def _benchmark_scripts():
 
 
 SLOW = {
-    "test_workflows.py": ("test_snakemake",),
-    "test_readme.py": ("test_the_transcript",),
+    "test_workflows.py": ("test_snakemake", "test_tasks_of_nextflow"),
+    "test_readme.py": ("test_the_transcript", "test_the_commands"),
     "test_devices.py": ("test_a_", "test_srun", "test_where_one", "test_bad_data", "test_two_processes"),
     "test_resumed_training.py": (
         "TestFaults",
@@ -48,6 +48,7 @@ SLOW = {
     "test_slurm_jobs.py": ("TestArray",),
     "test_shards.py": ("TestStopped",),
     "test_several.py": ("test_what_is_not_of_a_run", "test_with_force_no_fold", "TestComparing"),
+    "test_default_network.py": ("test_two_processes", "test_several", "test_labels_each"),
     "test_train.py": (
         "test_it_is_said_that_weights",
         "test_interrupted",
@@ -64,8 +65,13 @@ SLOW = {
     "test_simd.py": ("test_other_vector_units",),
     "test_encoders.py": ("test_learns_thirty_two",),
     "test_model_benchmarks.py": ("test_networks_are_as_large",),
+    "test_study.py": ("test_importance_only", "test_a_study_in_two_parts", "test_other_training_records", "[log_loss]"),
+    "test_tune.py": ("TestSeveralProcesses", "test_the_time_of_each", "test_the_best_configuration_trains"),
+    "test_held_back.py": ("test_results_do_not_depend",),
     "test_benchmarks.py": ("test_a_contender",),
     "test_making_data.py": ("test_motif_pair",),
+    "test_pretrain.py": ("test_a_signal", "test_the_commands", "test_with_an_ensemble", "test_weights_and"),
+    "test_pretraining.py": ("test_it_learns", "test_a_start_that", "stops2", "test_a_trained_classifier"),
 }
 """Tests that take seconds, by file and words of their names; most start processes. `make test-slow` runs them."""
 

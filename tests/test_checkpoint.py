@@ -38,6 +38,7 @@ SMALL = {
     "model.embedding.dim": 4,
     "model.encoder.dim": 8,
     "model.encoder.hidden_dim": 8,
+    "model.composition": None,
 }
 
 

@@ -157,7 +157,7 @@ class TestMistakes:
             ("lr", "'training.learning_rate'"),
             ("training.Seed", "'seed'"),
             ("TRAINING", "'training'"),
-            ("training.strands", "'prediction.strands'"),
+            ("training.strands", "'model.composition.strands' or 'model.strands' or 'prediction.strands'"),
             ("training.max_length", "'model.max_length'"),
             ("model.encoder.num_lay", "'num_layers'"),
             ("Stride", "'model.stem.stride' or 'model.encoder.stride' or 'prediction.stride'"),
@@ -175,7 +175,8 @@ class TestMistakes:
     def test_keys_of_another_kind_of_model_are_unknown(self):
         (message,) = complaints(preset="kmer", overrides={"model.pooling": "mean"})
         assert message == (
-            "model.pooling: there is no such key; pooling belongs to network; kmer has: kind, k, inverse_regularisation"
+            "model.pooling: there is no such key; pooling belongs to network; "
+            "kmer has: kind, k, inverse_regularisation, classifier, strands, features"
         )
 
     def test_an_unknown_kind_of_model(self):

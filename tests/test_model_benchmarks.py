@@ -90,7 +90,7 @@ class TestCompareModels:
     def test_published_baseline_keeps_its_size(self):
         from compare_models import size_like
 
-        assert size_like("cnn", 150_000, 251, 2).overrides == {"model.max_length": 251}
+        assert size_like("cnn", 150_000, 251, 2).overrides == {"model.max_length": 251, "model.composition": None}
 
     def test_table_has_the_best_first_and_says_what_failed(self):
         from compare_models import to_markdown

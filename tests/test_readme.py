@@ -51,8 +51,12 @@ def commands(text):
 
 
 def run(command, folder):
-    if command.startswith("genomix train"):
+    if command.startswith(("genomix train", "genomix tune", "genomix pretrain")):
         command += " --max-epochs 1 --max-length 256"
+    if command.startswith("genomix train"):
+        command += " --set 'model.composition={k: 3, inverse_regularisation: 1}'"
+    if command.startswith("genomix tune"):
+        command += " --trials 1 --set model.encoder.num_layers=1"
     command = command.replace("genomix ", f"{shlex.quote(sys.executable)} -m genomix ", 1)
     env = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
     return subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, env=env)
@@ -61,8 +65,9 @@ def run(command, folder):
 def test_the_commands_at_the_top(folder):
     block = README.split("```")[1]
     found = commands(block)
-    assert [command.split()[1] for command in found] == ["check", "train", "evaluate", "predict", "predict", "explain"]
-    for command in found:
+    names = [command.split()[1] for command in found]
+    assert names == ["check", "train", "evaluate", "predict", "predict", "explain", "pretrain", "tune"]
+    for command in found[:6]:
         done = run(command.replace("run/", "first_run/"), folder)
         fails = command.startswith("genomix check")  # relatives stand on both sides of the example's split
         assert done.returncode in ((0, 65) if fails else (0,)), done.stderr
@@ -71,6 +76,15 @@ def test_the_commands_at_the_top(folder):
     assert len(list(folder.glob("scores.*.bw"))) == 2
     assert (folder / "why" / "attribution.bw").is_file()
     (folder / "predictions.tsv").unlink()
+
+
+def test_the_commands_that_take_longer(folder):
+    (folder / "genomes.fa").write_bytes((folder / "data.fa").read_bytes())
+    found = [command for command in commands(README.split("```")[1]) if " pretrain " in command or " tune " in command]
+    assert len(found) == 2
+    for command in found:
+        done = run(command, folder)
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_transcript(folder):

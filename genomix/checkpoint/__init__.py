@@ -1,6 +1,7 @@
 """Run directories and models: written whole, and read back without running anybody's code."""
 
 from genomix.checkpoint.directory import (
+    BASELINE,
     BEGUN,
     CALIBRATION,
     CHECKPOINT,
@@ -34,9 +35,19 @@ from genomix.checkpoint.meta import (
     load_meta,
     save_calibration,
 )
-from genomix.checkpoint.model import Model, load_model, load_weights, save_model, save_weights
+from genomix.checkpoint.model import (
+    Model,
+    is_of_features,
+    load_features,
+    load_model,
+    load_pretrained,
+    load_weights,
+    save_model,
+    save_weights,
+)
 
 __all__ = [
+    "BASELINE",
     "BEGUN",
     "CALIBRATION",
     "CHECKPOINT",
@@ -64,10 +75,13 @@ __all__ = [
     "find_members",
     "is_complete",
     "is_model",
+    "is_of_features",
     "library_versions",
     "load_calibration",
+    "load_features",
     "load_meta",
     "load_model",
+    "load_pretrained",
     "load_weights",
     "save_calibration",
     "save_model",

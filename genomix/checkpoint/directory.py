@@ -12,10 +12,11 @@ CONFIG, WEIGHTS, META = "config.yaml", "model.safetensors", "meta.json"
 SPLITS, HISTORY, METRICS, PREDICTIONS, LOG = "splits.tsv", "history.csv", "metrics.json", "predictions.tsv", "train.log"
 CHECKS, HELD_OUT, REPORT = "checks.json", "held_out.tsv", "report.html"
 CALIBRATION, REFERENCE = "calibration.json", "reference.safetensors"
+BASELINE = "baseline.tsv"
 CHECKPOINT, CHECKPOINT_BEFORE, BEGUN = "checkpoint.pt", "checkpoint-before.pt", "begun.json"
 FILES = (
     *(CONFIG, WEIGHTS, META, SPLITS, HISTORY, METRICS, PREDICTIONS, LOG),
-    *(CHECKS, HELD_OUT, CALIBRATION, REFERENCE, REPORT, CHECKPOINT, CHECKPOINT_BEFORE, BEGUN),
+    *(CHECKS, HELD_OUT, CALIBRATION, REFERENCE, BASELINE, REPORT, CHECKPOINT, CHECKPOINT_BEFORE, BEGUN),
 )
 MEMBER = re.compile(r"(?:fold|member)-([0-9]+)")
 """Names of the runs in a directory of several."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -32,6 +32,7 @@ class Meta(BaseModel):
 
     Attributes:
         schema_version: Of this file.
+        kind: `pretrained` is a network without classes yet, see `genomix pretrain`.
         classes: Names, in the order of the logits.
         vocabulary: Letters, in the order of the tokens.
         train_lengths: Of the training records.
@@ -46,6 +47,7 @@ class Meta(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     schema_version: int = SCHEMA_VERSION
+    kind: Literal["classifier", "pretrained"] = "classifier"
     classes: list[str]
     vocabulary: str = "ACGTN"
     train_lengths: Lengths

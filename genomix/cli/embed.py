@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -73,7 +74,7 @@ def load_one(run: str, inputs: list[str], device: str, command: str) -> Model:
         UsageError: If there are several, in a directory or among the inputs.
         NoInputError, DataError: If it is missing or damaged.
     """
-    from genomix.checkpoint import find_members, is_model, load_model
+    from genomix.checkpoint import META, find_members, is_model, load_meta, load_model, load_pretrained
 
     if members := find_members(run):
         raise UsageError(
@@ -82,4 +83,6 @@ def load_one(run: str, inputs: list[str], device: str, command: str) -> Model:
         )
     if more := [name for name in inputs if is_model(name)]:
         raise UsageError(f"{', '.join(more)}: is a model too; {command} takes one model, choose one")
+    if command == "embed" and (Path(run) / META).is_file() and load_meta(Path(run)).kind == "pretrained":
+        return load_pretrained(run, device=device)
     return load_model(run, device=device, calibrated=False)

@@ -21,11 +21,13 @@ from genomix.cli import (
     merge,
     models,
     predict,
+    pretrain,
     report,
     simulate,
     slurm,
     split,
     train,
+    tune,
 )
 from genomix.errors import CannotWriteError, GenomixError, PreemptedError
 
@@ -48,6 +50,8 @@ app = typer.Typer(
 )
 app.command("split")(split.split)
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
+app.command("pretrain")(pretrain.pretrain)
 app.command("check")(check.check)
 app.command("predict")(predict.predict)
 app.command("merge")(merge.merge)

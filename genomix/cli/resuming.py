@@ -12,6 +12,7 @@ from genomix.stopping import Stopping
 
 if TYPE_CHECKING:
     from genomix.data.labels import LabelledRecords
+    from genomix.data.store import Store
     from genomix.train.begun import Begun
 
 
@@ -73,6 +74,17 @@ def load(begun: Begun) -> tuple[LabelledRecords, dict[str, str]]:
     return records, hashes
 
 
+def load_store(begun: Begun) -> Store:
+    """Read the sequences of a pretraining.
+
+    Raises:
+        DataError, NoInputError: If they cannot be read.
+    """
+    from genomix.data.store import build_store
+
+    return build_store(begun.inputs, on_invalid=begun.on_invalid, unique_ids=False, log=options.warn)
+
+
 def settle(request: Request) -> bool:
     """Decide what is gone on with; return whether there is anything to do.
 
@@ -92,10 +104,10 @@ def settle(request: Request) -> bool:
     if begun is not None:
         _take_over(request, begun)
         if request.begun.complete and request.begun.inputs != begun.inputs:
-            records, _ = load(request.begun)
-            check_same(path, request.begun.model_copy(update={"sequences": records.store.sha256}))
+            store = load_store(request.begun) if request.begun.command == "pretrain" else load(request.begun)[0].store
+            check_same(path, request.begun.model_copy(update={"sequences": store.sha256}))
     if is_complete(path):
-        if not (path / REPORT).is_file():
+        if request.begun.command == "train" and not (path / REPORT).is_file():
             write_report(path)
         options.say(f"{path} is complete: there is nothing left to train")
         return False
@@ -126,6 +138,11 @@ def _take_over(request: Request, begun: Begun) -> None:
     from genomix.train.begun import check_same
 
     asked = request.begun
+    if asked.command != begun.command:
+        raise UsageError(
+            f"--resume {request.path}: was begun by genomix {begun.command}; go on with: "
+            f"genomix {begun.command} --resume {request.path}"
+        )
     if not asked.inputs:
         if request.states_settings:
             raise UsageError(

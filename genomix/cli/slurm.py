@@ -16,7 +16,8 @@ SETTINGS = {"allow_interspersed_args": False}
 
 def slurm(
     command: Annotated[
-        list[str], typer.Argument(metavar="train|predict ...", help="The command to run, with all its own options.")
+        list[str],
+        typer.Argument(metavar="train|tune|predict ...", help="The command to run, with all its own options."),
     ],
     time: Annotated[str | None, typer.Option("--time", help="Limit of the job, such as 08:00:00 or 2-00:00.")] = None,
     cpus: Annotated[int | None, typer.Option("--cpus", min=1, help="Cores a task.")] = None,
@@ -28,7 +29,9 @@ def slurm(
     ] = None,
     array: Annotated[
         int | None,
-        typer.Option("--array", min=1, help="Share among so many jobs: folds, members of an ensemble, or shards."),
+        typer.Option(
+            "--array", min=1, help="Share among so many jobs: folds, members of an ensemble, trials, or shards."
+        ),
     ] = None,
     at_once: Annotated[
         int | None, typer.Option("--at-once", min=1, help="Most jobs of the array to run at the same time.")
@@ -47,7 +50,7 @@ def slurm(
         list[str] | None, typer.Option("--setup", help="Line of shell to run first: --setup 'module load cuda'.")
     ] = None,
 ) -> None:
-    """Write a SLURM script to stdout that trains or predicts, stops ahead of its limit, is queued again and goes on."""
+    """Write a SLURM script to stdout: it trains, tunes or predicts, stops in time, is queued again and goes on."""
     from genomix.slurm import Job, plan_work, write_script
 
     options.start_log(quiet=False)
@@ -79,8 +82,8 @@ def _parse(command: str, words: list[str]) -> dict[str, Any]:
     from genomix.cli.main import app
 
     group: Any = typer.main.get_command(app)
-    if command not in ("train", "predict"):
-        raise UsageError(f"genomix slurm writes jobs of train and predict, not of {command!r}")
+    if command not in ("train", "tune", "predict"):
+        raise UsageError(f"genomix slurm writes jobs of train, tune and predict, not of {command!r}")
     found: dict[str, Any] = group.commands[command].make_context(f"genomix {command}", list(words)).params
     for path in found.get("inputs") or []:
         if not Path(path).exists():

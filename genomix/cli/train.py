@@ -41,6 +41,13 @@ def train(
         list[str] | None,
         typer.Option("--set", help="key=value of the configuration, e.g. model.encoder.protocol=cdil."),
     ] = None,
+    init_from: Annotated[
+        str | None,
+        typer.Option(
+            "--init-from",
+            help="Start from the network of this run, pretrained (genomix pretrain) or trained, with a new head.",
+        ),
+    ] = None,
     labels: options.Labels = None,
     label_regex: options.LabelRegex = None,
     class_files: options.ClassFiles = None,
@@ -153,6 +160,7 @@ def train(
     from genomix.data.levels import parse_levels
     from genomix.distributed import find_ranks
     from genomix.train.begun import Begun
+    from genomix.train.init import adopt, check_freezing, read_source
 
     options.start_log(quiet=quiet, silent=not find_ranks().is_first)
     overrides = dict(parse_assignment(text) for text in settings or [])
@@ -181,7 +189,13 @@ def train(
         raise UsageError(
             f"--max-length {max_length}: --max-length does not apply to kmer, which reads all of a record; leave it out"
         )
-    resolved = make_config(model, config, overrides)
+    source = None if init_from is None else read_source(init_from)
+    if masked := [key for key in overrides if key.partition(".")[0] == "masking"]:
+        raise UsageError(f"--set {masked[0]}: is of genomix pretrain; genomix train hides no bases, leave it out")
+    resolved = make_config(model, config, overrides) if source is None else adopt(source, model, config, overrides)
+    resolved.masking = None
+    if resume is None or inputs:
+        check_freezing(resolved, source and source.init_from)
     _check_several(folds, ensemble, only)
     options.check_splits(split, splits_path)
     if resume is not None and (out is not None or force):
@@ -190,7 +204,7 @@ def train(
         )
     if devices is not None and devices < 1:
         raise UsageError(f"--devices {devices}: must be 1 at least")
-    if model is not None and model not in PRESETS and _has_weights(Path(model)):
+    if model is not None and model not in PRESETS and _has_weights(Path(model)) and init_from is None:
         options.say(f"configuration of {model}; its weights are not used")
     pairs = options.parse_class_files(class_files)
     sequences, table = options.split_inputs(inputs or [], labels, labelled_otherwise=bool(label_regex or pairs))
@@ -207,17 +221,20 @@ def train(
         ensemble=ensemble,
         only=only,
         checks=checks,
+        init_from=source and source.init_from,
     )
     request = Request(
         begun=begun,
         path=_member_path(Path(resume or out or "run"), folds, only),
         resume=resume is not None,
-        states_settings=bool(overrides or model or config or folds or ensemble or labels or pairs or splits_path),
+        states_settings=bool(
+            overrides or model or config or folds or ensemble or labels or pairs or splits_path or init_from
+        ),
         force=force,
         devices=devices,
         device=device,
         threads=threads,
-        checkpoint_every_s=_parse_interval(checkpoint_every),
+        checkpoint_every_s=parse_interval(checkpoint_every),
         quiet=quiet,
         stop=stop,
     )
@@ -246,7 +263,7 @@ def _member_path(path: Path, folds: int | None, only: int | None) -> Path:
     return path if only is None else path / f"{'member' if folds is None else 'fold'}-{only}"
 
 
-def _parse_interval(text: str | None) -> float | None:
+def parse_interval(text: str | None) -> float | None:
     """Return the seconds between checkpoints; `step` is as often as can be."""
     if text is None or text == "step":
         return None if text is None else 0.0

@@ -64,7 +64,7 @@ def _launch(request: Request) -> int:
         raise UsageError("--devices: several processes cannot share stdin; name a file")
     if isinstance(request.begun.config.model, KmerConfig):
         raise UsageError(f"--devices {request.devices}: k-mer models are fitted by one process; leave it out")
-    with _telling_how_to_go_on(request.path):
+    with telling_how_to_go_on(request.path):
         return launch(sys.argv[1:], request.devices or 1)
 
 
@@ -76,7 +76,7 @@ def _perform_as(request: Request, ranks: Ranks) -> int:
     threads = set_threads(share if request.threads is None else request.threads)
     keep_freed_memory()
     device = choose_device(request.device)
-    with _telling_how_to_go_on(request.path if ranks.is_first else None), joined(ranks, device) as ranks:
+    with telling_how_to_go_on(request.path if ranks.is_first else None), joined(ranks, device) as ranks:
         if ranks.size > 1:  # the first looks, and reads and stores what the others then find
             goes_on = ranks.share(settle(request) if ranks.is_first else None)
             request.begun = ranks.share(request.begun)
@@ -99,11 +99,12 @@ def _first_before_others(ranks: Ranks) -> Generator[None]:
         ranks.barrier()
 
 
-class _telling_how_to_go_on:  # noqa: N801 (used as a statement)
+class telling_how_to_go_on:  # noqa: N801 (used as a statement)
     """Adds to a message that work was stopped how to go on with it."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, command: str = "train") -> None:
         self._path = path
+        self._command = command
 
     def __enter__(self) -> None:
         pass
@@ -114,7 +115,7 @@ class _telling_how_to_go_on:  # noqa: N801 (used as a statement)
 
         if self._path is None or not (self._path / BEGUN).exists() or is_complete(self._path):
             return
-        advice = f"; go on with: genomix train --resume {self._path}"
+        advice = f"; go on with: genomix {self._command} --resume {self._path}"
         if isinstance(error, PreemptedError | RankLostError):
             raise type(error)(f"{error}{advice}") from error
         if isinstance(error, KeyboardInterrupt):
@@ -150,6 +151,7 @@ def _train(
             on_step=progress.show,
             checks=request.begun.checks,
             begun=request.begun,
+            init_from=request.begun.init_from,
             resume=request.resume,
             checkpoint_every_s=every_s,
             stop=request.stop,

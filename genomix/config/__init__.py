@@ -10,7 +10,9 @@ from genomix.config.reading import make_config, model_name, parse_assignment, to
 from genomix.config.schema import (
     Config,
     DataConfig,
+    HeadConfig,
     KmerConfig,
+    MaskingConfig,
     NetworkConfig,
     TrainingConfig,
 )
@@ -22,7 +24,9 @@ __all__ = [
     "Config",
     "DataConfig",
     "EncoderConfig",
+    "HeadConfig",
     "KmerConfig",
+    "MaskingConfig",
     "NetworkConfig",
     "ParamixerConfig",
     "TrainingConfig",

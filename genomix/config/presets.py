@@ -34,6 +34,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             },
             "pooling": "flatten",
             "head": {"norm": "none"},
+            "composition": None,
         },
         "training": {
             "learning_rate": 1e-4,
@@ -42,6 +43,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "schedule": "constant",
             "batch_records": 16,
             "reverse_complement": False,
+            "mask_fraction": 0.0,
         },
         "prediction": {"long": "crop", "strands": "forward"},
     },
@@ -54,8 +56,9 @@ PRESETS: dict[str, dict[str, Any]] = {
             "encoder": {"name": "cnn", "dim": 100},
             "pooling": "flatten",
             "head": {"norm": "none"},
+            "composition": None,
         },
-        "training": {"learning_rate": 1e-3, "weight_decay": 0.0},
+        "training": {"learning_rate": 1e-3, "weight_decay": 0.0, "mask_fraction": 0.0},
     },
     "kmer": {"model": {"kind": "kmer"}, "prediction": {"long": "whole", "strands": "forward"}},
 }

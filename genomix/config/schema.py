@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from genomix.config.encoders import AnyEncoderConfig, ParamixerConfig
+from genomix.config.kmer import KmerConfig
 from genomix.config.section import Fraction, Section
 
 SCHEMA_VERSION = 1
@@ -47,7 +48,13 @@ class HeadConfig(Section):
 
 
 class NetworkConfig(Section):
-    """A network: embedding, stem, encoder, pooling, head."""
+    """A network: embedding, stem, encoder, pooling, head; and the k-mer classifier that speaks beside it.
+
+    Attributes:
+        pooling: None for `regions` where the training records are read whole, and `mean` where they are cropped.
+        composition: None for the network alone.
+        both_strands: Read each record on both strands, with the same weights, and pool the mean.
+    """
 
     kind: Literal["network"] = "network"
     max_length: PositiveInt | None = None
@@ -55,8 +62,10 @@ class NetworkConfig(Section):
     embedding: EmbeddingConfig = EmbeddingConfig()
     stem: StemConfig | None = StemConfig()
     encoder: Annotated[AnyEncoderConfig, Field(discriminator="name")] = ParamixerConfig()
-    pooling: Literal["mean", "max", "attention", "cls", "flatten"] = "mean"
+    pooling: Literal["mean", "max", "mean-max", "regions", "attention", "cls", "flatten"] | None = None
     head: HeadConfig = HeadConfig()
+    composition: KmerConfig | None = KmerConfig()
+    both_strands: bool = False
 
     @property
     def is_position_bound(self) -> bool:
@@ -72,19 +81,6 @@ class NetworkConfig(Section):
     @classmethod
     def _name_the_default(cls, encoder: Any) -> Any:
         return {"name": "paramixer", **encoder} if isinstance(encoder, Mapping) else encoder
-
-
-class KmerConfig(Section):
-    """Canonical k-mer frequencies and logistic regression."""
-
-    kind: Literal["kmer"] = "kmer"
-    k: Annotated[int, Field(ge=1, le=8)] = 5
-    inverse_regularisation: PositiveFloat = 1.0
-
-    @property
-    def is_position_bound(self) -> bool:
-        """Never: a record of any length has frequencies."""
-        return False
 
 
 class DataConfig(Section):
@@ -123,7 +119,13 @@ class DataConfig(Section):
 
 
 class TrainingConfig(Section):
-    """How the weights are found."""
+    """How the weights are found.
+
+    Attributes:
+        reverse_complement: Read half of the pieces from the other strand; None for yes, unless k-mers counted on the
+            strand that is given tell the classes apart better than k-mers of both.
+        mask_fraction: Share of the bases that a network does not see, others in each step.
+    """
 
     max_epochs: PositiveInt | None = None
     budget_s: PositiveFloat | None = None
@@ -140,25 +142,65 @@ class TrainingConfig(Section):
     batch_records: PositiveInt | None = None
     batch_bases: PositiveInt | None = None
     classes: Literal["natural", "weighted", "sampled"] = "natural"
-    reverse_complement: bool = True
+    reverse_complement: bool | None = None
+    mask_fraction: Fraction = 0.2
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     deterministic: bool = False
     calibrate: bool = True
     baselines: bool = True
+    freeze: Literal["none", "features"] = "none"
+    freeze_epochs: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _freeze_something(self) -> Self:
+        if self.freeze_epochs is not None and self.freeze == "none":
+            raise ValueError("freeze_epochs: needs training.freeze=features, as nothing is frozen now")
+        return self
+
+
+class MaskingConfig(Section):
+    """What is hidden in pretraining, for the network to say.
+
+    Attributes:
+        fraction: Of the real bases of a window, those that are to be said.
+        span: Neighbours that are hidden together, in bp.
+        unknown, random: Shares of the spans that are shown as N, and as bases drawn at random; the others are shown as
+            they are.
+        val_fraction: Share of the records, or of their regions, that is held out.
+    """
+
+    fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.15
+    span: PositiveInt = 3
+    unknown: Annotated[float, Field(ge=0, le=1)] = 0.8
+    random: Annotated[float, Field(ge=0, le=1)] = 0.1
+    val_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+
+    @model_validator(mode="after")
+    def _be_shares(self) -> Self:
+        if self.unknown + self.random > 1 + 1e-9:
+            raise ValueError("unknown and random are shares of the same spans: together they must be 1 at most")
+        return self
 
 
 class PredictionConfig(Section):
-    """How records are scored."""
+    """How records are scored.
+
+    Attributes:
+        strands: None for both where the network has learnt from both, and forward otherwise.
+    """
 
     long: Literal["window", "whole", "crop"] = "window"
     stride: PositiveInt | None = None
-    strands: Literal["forward", "both"] = "both"
+    strands: Literal["forward", "both"] | None = None
     batch_bases: PositiveInt | None = None
 
 
 class Config(Section):
-    """Everything about a run but its data and its machine."""
+    """Everything about a run but its data and its machine.
+
+    `masking` is that of a pretraining, and None for a classifier.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     preset: str = "paramixer"
@@ -166,3 +208,4 @@ class Config(Section):
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     prediction: PredictionConfig = PredictionConfig()
+    masking: MaskingConfig | None = None

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from genomix.data.store import Store
-from genomix.data.vocabulary import PAD, reverse_complement
+from genomix.data.vocabulary import PAD, UNKNOWN, reverse_complement
 from genomix.data.windows import crop
 
 LEAST_FILLED = 0.75
@@ -21,12 +21,21 @@ LEAST_FILLED = 0.75
 
 
 class Piece(NamedTuple):
-    """Part of a record: row of the store, half-open range in bp, and whether it is read from the other strand."""
+    """Part of a record.
+
+    Attributes:
+        row: Of the store.
+        start: The first base, in bp.
+        end: One past the last.
+        reverse: Whether it is read from the other strand.
+        noise: Seed of which of its bases are hidden; None where none are.
+    """
 
     row: int
     start: int
     end: int
     reverse: bool = False
+    noise: int | None = None
 
 
 class Group(NamedTuple):
@@ -62,6 +71,7 @@ class TrainingSet:
         batch_bases: Most bases computed at once; a step of more is computed in several batches. A batch holds one
             record at least.
         reverse_complement: Read half of the pieces from the other strand.
+        mask_fraction: Share of the bases that are hidden, see `hide`.
         balanced: Draw records with replacement, so that each class comes equally often.
         seed: What the plan depends on, beside the epoch.
         padded_length: Bases that every record is filled up to, if the network does that.
@@ -81,6 +91,7 @@ class TrainingSet:
     padded_length: int | None = None
     combinations: np.ndarray | None = None
     num_shares: int = 1
+    mask_fraction: float = 0.0
 
     def plan(self, epoch: int) -> list[list[PlannedBatch]]:
         """Return the steps of an epoch, each a list of batches, each of pieces and their targets.
@@ -100,9 +111,7 @@ class TrainingSet:
         targets = torch.tensor([target for group in groups for _, target in group], dtype=torch.int64)
         if self.combinations is not None:
             targets = torch.from_numpy(self.combinations).float()[targets]
-        return Batch(
-            [Group(*collate([read_piece(self.store, piece) for piece, _ in group])) for group in groups], targets
-        )
+        return Batch([Group(*collate([self._read(piece) for piece, _ in group])) for group in groups], targets)
 
     def share(self, batch: PlannedBatch, number: int) -> PlannedBatch:
         """Return the records of a batch that process `number` of `num_shares` computes.
@@ -148,7 +157,12 @@ class TrainingSet:
         row = int(self.rows[record])
         window = crop(int(self.store.lengths[row]), self.max_length, rng)
         reverse = self.reverse_complement and rng.random() < 0.5
-        return Piece(row, window.start, window.end, reverse), int(self.targets[record])
+        noise = int(rng.integers(1 << 63)) if self.mask_fraction else None
+        return Piece(row, window.start, window.end, reverse, noise), int(self.targets[record])
+
+    def _read(self, piece: Piece) -> np.ndarray:
+        tokens = read_piece(self.store, piece)
+        return tokens if piece.noise is None else hide(tokens, self.mask_fraction, piece.noise)
 
 
 def _length(entry: tuple[Piece, int]) -> int:
@@ -169,6 +183,17 @@ def read_piece(store: Store, piece: Piece) -> np.ndarray:
     """Return the tokens (N,) of a piece, read in the direction of its strand."""
     tokens = store.tokens(piece.row, piece.start, piece.end)
     return reverse_complement(tokens) if piece.reverse else tokens
+
+
+def hide(tokens: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Return tokens (N,) of which some, chosen by chance, are unknown bases: a share drawn between 0 and 2 `fraction`.
+
+    What is left must still tell the class, so that a network cannot learn a record by heart from a few of its bases:
+    for DNA what dropping words is for texts. One trained so reads N as it should, too.
+    """
+    rng = np.random.default_rng(seed)
+    hidden = rng.random(len(tokens)) < 2 * fraction * rng.random()
+    return np.where(hidden, np.uint8(UNKNOWN), tokens)
 
 
 def collate(pieces: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -50,7 +50,8 @@ def over_one_hot(model: Model) -> Classifier:
             f"--method gradient: {model.path} counts k-mers, whose number has no gradient; use --method mutagenesis"
         )
     embedding = cast("PositionedEmbedding", OneHotEmbedding(network.embedding))
-    return Classifier(embedding, network.stem, network.encoder, network.pooling, network.head).eval()
+    parts = embedding, network.stem, network.encoder, network.pooling, network.head
+    return Classifier(*parts, both_strands=network.both_strands).eval()
 
 
 def gradient(

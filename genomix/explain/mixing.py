@@ -26,7 +26,16 @@ from genomix.explain.score import Score
 from genomix.explain.transposed import transpose_layer
 from genomix.nn.classifier import PAD, Classifier
 from genomix.nn.encoders.paramixer import Paramixer, ParamixerLayer
-from genomix.nn.pooling import AttentionPooling, ClsPooling, FlattenPooling, MaxPooling, MeanPooling, PooledNorm
+from genomix.nn.pooling import (
+    AttentionPooling,
+    ClsPooling,
+    FlattenPooling,
+    MaxPooling,
+    MeanMaxPooling,
+    MeanPooling,
+    PooledNorm,
+    RegionPooling,
+)
 from genomix.nn.positions import real_positions
 
 
@@ -55,7 +64,8 @@ def mixing(model: Model, tokens: np.ndarray, score: Score, *, device: str = "cpu
 
     `influence` is P^T p with the weights p of the pooling, by the deviation of the last normalisation where there is
     one: the weight of a position's value vector in the pooled vector, the same for all bases of a position. Of a max
-    pooling p is the mean over channels, of a flattened output the mean over positions.
+    pooling p is the mean over channels, of a flattened output the mean over positions, of one that pools in several
+    ways the mean over them.
 
     `attribution` is what the value vector adds to the score, influence and value together, with what passes by the
     layer, above what the median position of the record adds (`typical`), and shared equally among the bases of a
@@ -77,7 +87,7 @@ def mixing(model: Model, tokens: np.ndarray, score: Score, *, device: str = "cpu
         pooled_weights = pooling_weights(network.pooling, mixed.encoded)
         direction = head_direction(network, mixed.encoded, score)
         rows = through_norm(network, mixed, pooled_weights, direction)
-        influence = transpose_layer(layer, mixed.inputs, (pooled_weights.mean(1, keepdim=True) / mixed.deviations))
+        influence = transpose_layer(layer, mixed.inputs, (pooled_weights.mean((0, 2))[:, None] / mixed.deviations))
         received = transpose_layer(layer, mixed.inputs, rows)
         added = (received * mixed.values).sum(1) + (rows * mixed.entered).sum(1)
     first = int(isinstance(network.pooling, ClsPooling))
@@ -110,6 +120,11 @@ def check_mixing(model: Model) -> tuple[Classifier, ParamixerLayer]:
     network = model.classifier
     if not isinstance(network, Classifier):
         raise UsageError(f"--method mixing: {model.path} counts k-mers and mixes nothing; use --method mutagenesis")
+    if network.both_strands:
+        raise UsageError(
+            f"--method mixing: {model.path} reads both strands at once, of which each has factors of its own; use "
+            "--method gradient or mutagenesis"
+        )
     if not isinstance(network.encoder, Paramixer):
         name = type(network.encoder).__name__
         raise UsageError(
@@ -155,24 +170,29 @@ def mix(network: Classifier, layer: ParamixerLayer, tokens: Tensor) -> Mixed:
 
 
 def pooling_weights(pooling: nn.Module, encoded: Tensor) -> Tensor:
-    """Return what each position weighs in the pooled vector, by channel, (N, D).
+    """Return what each position weighs in the pooled vector, by channel, for each way of pooling, (W, N, D).
 
-    The pooled vector is pooled_d = sum_i weights_id encoded_id. A flattened output keeps all positions; there they
-    weigh the same, as in its mean.
+    The pooled vector is pooled_wd = sum_i weights_wid encoded_id, one way after the other. A flattened output keeps all
+    positions; there they weigh the same, as in its mean.
 
     Raises:
         UsageError: If the pooling is not known.
     """
     weights = torch.zeros_like(encoded)
     if isinstance(pooling, MeanPooling | FlattenPooling):
-        return weights + 1 / len(encoded)
+        return (weights + 1 / len(encoded))[None]
     if isinstance(pooling, MaxPooling):
-        return weights.scatter(0, encoded.argmax(0, keepdim=True), 1.0)
+        return weights.scatter(0, encoded.argmax(0, keepdim=True), 1.0)[None]
+    if isinstance(pooling, MeanMaxPooling):
+        return torch.cat([pooling_weights(one, encoded) for one in (pooling.mean, pooling.max)])
+    if isinstance(pooling, RegionPooling):
+        shares = pooling.shares(torch.ones(1, len(encoded), dtype=torch.bool, device=encoded.device))[0]
+        return torch.cat([pooling_weights(pooling.whole, encoded), shares[..., None].to(encoded) + weights])
     if isinstance(pooling, AttentionPooling):
-        return weights + pooling.score(encoded).softmax(0)
+        return (weights + pooling.score(encoded).softmax(0))[None]
     if isinstance(pooling, ClsPooling):
         weights[0] = 1
-        return weights
+        return weights[None]
     raise UsageError(f"--method mixing: {type(pooling).__name__} is not known to it; use --method gradient")
 
 
@@ -197,7 +217,7 @@ def through_norm(network: Classifier, mixed: Mixed, pooled_weights: Tensor, dire
     if isinstance(network.pooling, FlattenPooling):
         rows = direction.view(-1, mixed.encoded.shape[1])[: len(mixed.encoded)]
     else:
-        rows = direction * pooled_weights
+        rows = (direction.view(len(pooled_weights), 1, -1) * pooled_weights).sum(0)
     if isinstance(network.encoder, Paramixer) and network.encoder.output_norm is not None:
         rows = rows * mixed.scales
         rows = (rows - rows.mean(1, keepdim=True)) / mixed.deviations

@@ -76,12 +76,19 @@ class Explainer:
         """How many strands are read."""
         return 2 if self.strands == "both" else 1
 
+    @property
+    def is_of_network(self) -> bool:
+        """Whether only the network is explained, and not the k-mers that speak beside it: they have no gradient."""
+        return self.model.composition is not None and self.method != "mutagenesis"
+
     def explain(self, reading: Reading) -> tuple[Score, float, Saliency]:
         """Return what is explained, its value for this reading (mean over strands), and what was found."""
         strands = [reading.tokens, reverse_complement(reading.tokens)][: self.num_strands]
         found = logits(self.model, strands, self.device, self.batch_bases).mean(0)
         label = self.model.classes[int(found.argmax())] if self.label is None else self.label
         score = make_score(self.model, label, self.against)
+        if self.is_of_network:
+            found = logits(self.model, strands, self.device, self.batch_bases, alone=True).mean(0)
         within = reading.explained
         forward = self._apply(strands[0], score, within.start, within.stop)
         value = float(found @ score.weights)
@@ -162,6 +169,11 @@ def explain(
         raise UsageError(
             f"--long whole: this model has a place for each of {model.max_length} bases and no more; use --region"
         )
+    if explainer.is_of_network and model.composition is not None:
+        warn(
+            f"--method {explainer.method} explains the network alone (weight {model.composition.network:.3g}), not the "
+            f"k-mers that the model counts beside it (weight {model.composition.kmers:.3g}); mutagenesis explains both"
+        )
     report = ReadReport()
     records = read_records(expand_inputs(paths, warn), on_invalid=on_invalid, report=report)
     readings = choose_readings(records, places, model.max_length, whole=long == "whole")
@@ -183,7 +195,8 @@ def explain(
             score, value, found = explainer.explain(reading)
             _warn_of_gap(found, reading, warn)
             writer.write(reading, score.label, found, {"score": value, "formula": score.formula})
-        writer.finish({"model": str(model.path), "method": explainer.method, "strands": explainer.strands})
+        of = {"explained": "network" if explainer.is_of_network else "model"}
+        writer.finish({"model": str(model.path), "method": explainer.method, "strands": explainer.strands} | of)
     return Summary(len(readings), sum(reading.end - reading.start for reading in readings), report)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import log_softmax
 from torch import Tensor
 
 from genomix.checkpoint import Model
@@ -91,8 +92,14 @@ def find_class(classes: Sequence[str], name: str, option: str) -> int:
 
 
 @torch.inference_mode()
-def logits(model: Model, records: Sequence[np.ndarray], device: str, batch_bases: int) -> np.ndarray:
-    """Return the logits (R, C) float64 of records, tokens (N,), computed in batches; one at least at once."""
+def logits(
+    model: Model, records: Sequence[np.ndarray], device: str, batch_bases: int, *, alone: bool = False
+) -> np.ndarray:
+    """Return the logits (R, C) float64 of records, tokens (N,), computed in batches; one at least at once.
+
+    Of a network beside which k-mers speak, they are the weighted sum of the scores of both, as in predictions; or with
+    `alone` what the network says.
+    """
     found: list[np.ndarray] = []
     batch: list[np.ndarray] = []
     for number, tokens in enumerate(records, 1):
@@ -102,4 +109,14 @@ def logits(model: Model, records: Sequence[np.ndarray], device: str, batch_bases
             inputs, lengths = collate(batch)
             found.append(model.classifier(inputs.to(device), lengths.to(device)).double().cpu().numpy())
             batch = []
-    return np.concatenate(found)
+    network = np.concatenate(found)
+    composition = model.composition
+    if composition is None or alone:
+        return network
+    multi_label = model.is_multi_label
+    kmers = [
+        composition.score(torch.from_numpy(np.ascontiguousarray(tokens)), multi_label=multi_label).numpy()
+        for tokens in records
+    ]
+    scores = network if multi_label else log_softmax(network, axis=1)
+    return composition.network * scores + composition.kmers * np.stack(kmers)

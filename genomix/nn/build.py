@@ -40,8 +40,10 @@ from genomix.nn.pooling import (
     ClsPooling,
     FlattenPooling,
     MaxPooling,
+    MeanMaxPooling,
     MeanPooling,
     PooledNorm,
+    RegionPooling,
     pooled_dim,
 )
 from genomix.nn.stem import ConvStem
@@ -65,6 +67,28 @@ class Inputs(NamedTuple):
 DNA = Inputs("tokens", VOCABULARY_SIZE)
 
 
+class Features(NamedTuple):
+    """The parts of a network that read a record, which a classifier and a pretraining have in common.
+
+    Attributes:
+        embedding: See `Network`, also for stem and encoder.
+        stem: See there.
+        encoder: See there.
+        dim: Channels that the encoder gives.
+        num_positions: Positions that it gives of a record of `max_length` bases.
+    """
+
+    embedding: Embedding | ValueEmbedding
+    stem: ConvStem | None
+    encoder: nn.Module
+    dim: int
+    num_positions: int
+
+
+FEATURES = ("embedding", "stem", "encoder")
+"""What these parts are called in every network."""
+
+
 def build_classifier(config: NetworkConfig | KmerConfig, num_classes: int, inputs: Inputs = DNA) -> nn.Module:
     """Return the untrained network: a module from inputs, DNA if not said otherwise, and lengths (B,) to logits (B, C).
 
@@ -72,8 +96,18 @@ def build_classifier(config: NetworkConfig | KmerConfig, num_classes: int, input
         UsageError: If parts of the configuration do not fit together.
     """
     if isinstance(config, KmerConfig):
-        return KmerClassifier(config.k, num_classes)
+        return build_kmer(config, num_classes)
     return _build(Classifier, config, num_classes, inputs)
+
+
+def build_kmer(config: KmerConfig, num_classes: int) -> KmerClassifier:
+    """Return the k-mer classifier of a configuration before it is fitted; what is open is `settled`."""
+    config = config.settled()
+    if config.k is None:
+        raise AssertionError("a settled configuration has a k")
+    return KmerClassifier(
+        config.k, num_classes, canonical=config.strands == "canonical", roots=config.features == "roots"
+    )
 
 
 def build_regressor(config: NetworkConfig, inputs: Inputs) -> Regressor:
@@ -85,7 +119,12 @@ def build_regressor(config: NetworkConfig, inputs: Inputs) -> Regressor:
     return _build(Regressor, config, 1, inputs)
 
 
-def _build(make: type[AnyNetwork], config: NetworkConfig, num_outputs: int, inputs: Inputs) -> AnyNetwork:
+def build_features(config: NetworkConfig, inputs: Inputs = DNA) -> Features:
+    """Return what reads a record, without what makes something of it, untrained.
+
+    Raises:
+        UsageError: If parts of the configuration do not fit together.
+    """
     _check(config, inputs)
     max_length = _resolved_length(config)
     dim = config.encoder.dim
@@ -101,16 +140,23 @@ def _build(make: type[AnyNetwork], config: NetworkConfig, num_outputs: int, inpu
     if isinstance(encoder, Shortening):
         dim = encoder.output_dim
         num_positions = int(encoder.output_lengths(torch.tensor([num_positions])))
-    features = pooled_dim(config.pooling, dim, num_positions)
+    return Features(embedding, stem, encoder, dim, num_positions)
+
+
+def _build(make: type[AnyNetwork], config: NetworkConfig, num_outputs: int, inputs: Inputs) -> AnyNetwork:
+    embedding, stem, encoder, dim, num_positions = build_features(config, inputs)
+    pooling = config.pooling or "mean"
+    features = pooled_dim(pooling, dim, num_positions)
     head = _head_norm(config.head.norm, features)
     head += [Dropout(config.head.dropout)] if config.head.dropout else []
     return make(
         embedding,
         stem,
         encoder,
-        _pooling(config.pooling, config.encoder.dim if config.pooling == "cls" else dim, num_positions),
+        _pooling(pooling, config.encoder.dim if pooling == "cls" else dim, num_positions),
         nn.Sequential(*head, nn.Linear(features, num_outputs)),
         padded_length=padded_length(config),
+        both_strands=config.both_strands,
     )
 
 
@@ -171,6 +217,10 @@ def _pooling(name: str, dim: int, max_length: int) -> nn.Module:
             return MeanPooling()
         case "max":
             return MaxPooling()
+        case "mean-max":
+            return MeanMaxPooling()
+        case "regions":
+            return RegionPooling()
         case "attention":
             return AttentionPooling(dim)
         case "cls":
@@ -188,6 +238,8 @@ def _resolved_length(config: NetworkConfig) -> int:
 def _check(config: NetworkConfig, inputs: Inputs) -> None:
     if config.padding == "token" and inputs != DNA:
         raise UsageError("model.padding: token is for DNA; other inputs have no token that stands for padding")
+    if config.both_strands and inputs != DNA:
+        raise UsageError("model.both_strands: is for DNA; other inputs have no other strand")
     if config.stem is None and config.embedding.dim != config.encoder.dim:
         raise UsageError(
             f"model.embedding.dim is {config.embedding.dim} and model.encoder.dim {config.encoder.dim}: "

@@ -15,6 +15,7 @@ from genomix.nn.embedding import PositionedEmbedding
 from genomix.nn.pooling import ClsPooling
 from genomix.nn.positions import real_positions
 from genomix.nn.stem import ConvStem
+from genomix.nn.strands import other_strand
 
 PAD = 5
 
@@ -45,6 +46,8 @@ class Network(nn.Module):
         head: Maps (B, P) to (B, C).
         padded_length: None, or the length to which every batch is filled with padding tokens that count as real ones,
             as the published genome model does. The length of a record is then something the network can see.
+        both_strands: Read each record and its reverse complement with the same weights, and pool the mean of both: the
+            result is that of either strand, by construction and not by training. Takes twice the time.
     """
 
     def __init__(
@@ -56,8 +59,10 @@ class Network(nn.Module):
         head: nn.Module,
         *,
         padded_length: int | None = None,
+        both_strands: bool = False,
     ) -> None:
         super().__init__()
+        self.both_strands = both_strands
         self.embedding = embedding
         self.stem = stem
         self.encoder = encoder
@@ -78,6 +83,10 @@ class Network(nn.Module):
         """Return one vector a record (B, P), what the head reads; for arguments and errors see `forward`."""
         if lengths.device.type == "cpu":
             _check_lengths(lengths, inputs.shape[1])
+        pooled = self._pool(inputs, lengths)
+        return (pooled + self._pool(other_strand(inputs, lengths), lengths)) / 2 if self.both_strands else pooled
+
+    def _pool(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         if self.padded_length is not None:
             inputs, lengths = _fill(inputs, lengths, self.padded_length)
         hidden = self.embedding(inputs, real_positions(lengths, inputs.shape[1]))

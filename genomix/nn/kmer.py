@@ -1,6 +1,6 @@
-"""The baseline every network is held against: canonical k-mer frequencies and a linear model.
+"""The baseline every network is held against: k-mer frequencies and a linear model.
 
-B batch, N positions, F canonical k-mers, C classes.
+B batch, N positions, F k-mers that are told apart, C classes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 CHUNK_BP = 1 << 22
 NUM_BASES = 4
+MOST_COUNTS = 1 << 24
+"""Counts that are held at once in prediction: records of a batch times k-mers."""
 
 
 def canonical_ranks(k: int) -> np.ndarray:
@@ -28,24 +30,28 @@ def canonical_ranks(k: int) -> np.ndarray:
 
 
 class KmerClassifier(nn.Module):
-    """Logistic regression on standardised frequencies of canonical k-mers; k-mers with an unknown base do not count.
+    """A linear model of k-mer frequencies, or of their square roots; k-mers with an unknown base do not count.
 
-    The weights are found by scikit-learn (`genomix.train.kmer`); here they are applied, so that the baseline is saved,
-    loaded and predicted with like any network.
+    logits = W (x - mean) / scale + bias. The numbers are found by scikit-learn (`genomix.train.kmer`); here they are
+    applied, so that the baseline is saved, loaded and predicted with like any network.
 
     Args:
         k: Length of the k-mers in bp.
         num_classes: C.
+        canonical: Whether a k-mer and its reverse complement count as one, so that both strands give the same.
+        roots: Whether x are the square roots of the frequencies. Their Euclidean distance is, up to a factor, that of
+            Hellinger (Rao, Qüestiió 1995), in which common k-mers do not drown rare ones.
     """
 
     ranks: Tensor
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, k: int, num_classes: int) -> None:
+    def __init__(self, k: int, num_classes: int, *, canonical: bool = True, roots: bool = False) -> None:
         super().__init__()
         self.k = k
-        ranks = canonical_ranks(k)
+        self.roots = roots
+        ranks = canonical_ranks(k) if canonical else np.arange(NUM_BASES**k)
         self.num_kmers = int(ranks.max()) + 1
         self.register_buffer("ranks", torch.from_numpy(ranks), persistent=False)
         self.register_buffer("mean", torch.zeros(self.num_kmers))
@@ -53,14 +59,21 @@ class KmerClassifier(nn.Module):
         self.head = nn.Linear(self.num_kmers, num_classes)
 
     def features(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """Return the frequencies (B, F) of tokens (B, N); a record without any whole k-mer gets the training mean."""
+        """Return the frequencies (B, F) of tokens (B, N); a record without any whole k-mer gets what the mean is of."""
         counts = torch.stack([self._count(row[:length]) for row, length in zip(tokens, lengths.tolist(), strict=True)])
         total = counts.sum(1, keepdim=True)
-        return torch.where(total > 0, counts / total.clamp(min=1), self.mean)
+        typical = self.mean.square() if self.roots else self.mean
+        return torch.where(total > 0, counts / total.clamp(min=1), typical)
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Return logits (B, C) of tokens (B, N), of which lengths (B,) are real in each record."""
-        return self.head((self.features(tokens, lengths) - self.mean) / self.scale)
+        at_once = max(1, MOST_COUNTS // self.num_kmers)
+        parts = zip(tokens.split(at_once), lengths.split(at_once), strict=True)
+        return torch.cat([self._score(self.features(*part)) for part in parts])
+
+    def _score(self, frequencies: Tensor) -> Tensor:
+        values = frequencies.sqrt() if self.roots else frequencies
+        return self.head((values - self.mean) / self.scale)
 
     def _count(self, tokens: Tensor) -> Tensor:
         counts = torch.zeros(self.num_kmers, device=tokens.device)

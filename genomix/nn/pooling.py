@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from genomix.distributed import Ranks
 
-Pooling = Literal["mean", "max", "attention", "cls", "flatten"]
+Pooling = Literal["mean", "max", "mean-max", "regions", "attention", "cls", "flatten"]
 STATISTICS_RECORDS = 512
 """Records that suffice to take the running statistics of `PooledNorm` anew."""
+NUM_REGIONS = 8
+"""Equal parts that `RegionPooling` cuts a record into."""
 
 
 class MeanPooling(nn.Module):
@@ -32,6 +34,50 @@ class MaxPooling(nn.Module):
     def forward(self, encoded: Tensor, mask: Tensor) -> Tensor:
         """Pool (B, N, D) under mask (B, N) to (B, D)."""
         return encoded.masked_fill(~mask.unsqueeze(-1), -torch.inf).amax(1)
+
+
+class MeanMaxPooling(nn.Module):
+    """The mean and the maximum side by side: how often something occurs, and whether it occurs at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean, self.max = MeanPooling(), MaxPooling()
+
+    def forward(self, encoded: Tensor, mask: Tensor) -> Tensor:
+        """Pool (B, N, D) under mask (B, N) to (B, 2 D)."""
+        return torch.cat([self.mean(encoded, mask), self.max(encoded, mask)], 1)
+
+
+class RegionPooling(nn.Module):
+    """The mean and the maximum over a record, and the means of its equal parts, so that the head sees what lies where.
+
+    The parts follow the length of each record, whether it is long or short. Part r of R of a record of L positions
+    begins at floor(r L / R) and ends before ceil((r + 1) L / R): neighbours share a position where R does not divide L,
+    and none is empty.
+
+    Args:
+        num_regions: R.
+    """
+
+    def __init__(self, num_regions: int = NUM_REGIONS) -> None:
+        super().__init__()
+        self.num_regions = num_regions
+        self.whole = MeanMaxPooling()
+
+    def shares(self, mask: Tensor) -> Tensor:
+        """Return what each position of mask (B, N) weighs in the mean of each part (B, R, N)."""
+        lengths = mask.sum(1)[:, None]
+        part = torch.arange(self.num_regions, device=mask.device)
+        first = part * lengths // self.num_regions
+        end = -(-(part + 1) * lengths // self.num_regions)
+        place = torch.arange(mask.shape[1], device=mask.device)
+        inside = (place >= first[..., None]) & (place < end[..., None])
+        return inside / (end - first)[..., None]
+
+    def forward(self, encoded: Tensor, mask: Tensor) -> Tensor:
+        """Pool (B, N, D) under mask (B, N), real positions first, to (B, (2 + R) D)."""
+        parts = self.shares(mask).to(encoded.dtype) @ (encoded * mask.unsqueeze(-1))
+        return torch.cat([self.whole(encoded, mask), parts.flatten(1)], 1)
 
 
 class AttentionPooling(nn.Module):
@@ -166,4 +212,5 @@ class PooledNorm(nn.BatchNorm1d):
 
 def pooled_dim(pooling: Pooling, dim: int, max_length: int) -> int:
     """Return how many numbers a record is pooled to."""
-    return dim * max_length if pooling == "flatten" else dim
+    parts = {"mean-max": 2, "regions": 2 + NUM_REGIONS, "flatten": max_length}
+    return dim * parts.get(pooling, 1)

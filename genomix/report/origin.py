@@ -76,6 +76,10 @@ def _facts_of(meta: Meta) -> list[tuple[str, str]]:
         threads = training.get("threads")
         said = f", {count_of(threads, 'thread')}" if isinstance(threads, int) else ""
         facts.append(("device", f"{training['device']}{said}"))
+    origin = training.get("init_from")
+    if isinstance(origin, dict):
+        said = f"{origin.get('path')} ({origin.get('kind')}), sha256 {origin.get('sha256')}"
+        facts.append(("first weights from", f"{said}; {origin.get('num_parameters'):,} parameters"))
     return [*facts, ("trained", _date(meta.created))]
 
 

@@ -18,7 +18,7 @@ METRIC_WORDS = {
     "brier": "Brier score",
     "ece": "calibration error",
 }
-BASELINE_WORDS = {"kmer": "k-mer baseline", "majority": "majority baseline"}
+BASELINE_WORDS = {"network": "network alone", "kmer": "k-mer baseline", "majority": "majority baseline"}
 SPLIT_WORDS = {"test": "test records", "val": "validation records", "folds": "records, each left out of one fold"}
 NOTHING = "-"
 

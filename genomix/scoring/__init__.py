@@ -7,6 +7,7 @@ from genomix.scoring.load import load_scorer, make_scorer
 from genomix.scoring.records import Scorable, StoredRecord
 from genomix.scoring.rows import N_RICH, TOO_SHORT, combine, stack_probabilities
 from genomix.scoring.scorer import BATCHES_AHEAD, DEFAULT_BATCH_BASES, Scorer
+from genomix.scoring.stacking import fit_composition
 
 __all__ = [
     "BATCHES_AHEAD",
@@ -22,6 +23,7 @@ __all__ = [
     "check_min_confidence",
     "combine",
     "fit_calibration",
+    "fit_composition",
     "load_scorer",
     "make_answers",
     "make_scorer",

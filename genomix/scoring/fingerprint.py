@@ -67,6 +67,9 @@ def describe_machine(scorer: AnyScorer) -> str:
 def _arrays(member: Scorer) -> Iterator[tuple[str, np.ndarray]]:
     for name, tensor in sorted(member.model.classifier.state_dict().items()):
         yield name, tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    if member.model.composition is not None:
+        for name, tensor in sorted(member.model.composition.state_dict().items()):
+            yield f"composition.{name}", tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
     reference = member.model.reference
     if reference is not None:
         yield from reference.composition._asdict().items()

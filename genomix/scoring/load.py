@@ -80,7 +80,7 @@ def make_scorer(
     return Scorer(
         model,
         long=long or own.long,
-        strands=strands or own.strands,
+        strands=strands or own.strands or "both",
         stride=own.stride if stride is None else stride,
         batch_bases=_first_stated(batch_bases, own.batch_bases, DEFAULT_BATCH_BASES),
         device=device,

@@ -2,7 +2,8 @@
 
 C classes. The score of a record is the softmax of the mean, over its windows and strands, of the log-probabilities,
 divided by the temperature the model was calibrated with. Where a record may have several labels, it is the logistic
-function of the mean logits, divided in the same way.
+function of the mean logits, divided in the same way. Where a model has a `Composition`, the mean and the scores of the
+record's k-mers are added up, each with its weight, before they are divided.
 """
 
 from __future__ import annotations
@@ -123,11 +124,25 @@ class Scorer:
         while pending:
             yield self._normalise(pending.popleft())
 
+    def score_composition(self, tokens: np.ndarray) -> np.ndarray:
+        """Return what the k-mers of a record, tokens (N,), say alone: scores (C,), the mean over the strands read."""
+        composition = self.model.composition
+        if composition is None:
+            raise AssertionError("this model is a network alone")
+        multi_label = self.model.is_multi_label
+        strands = [torch.from_numpy(strand.copy()) for strand in self._strands(tokens)]
+        return np.mean([composition.score(strand, multi_label=multi_label).numpy() for strand in strands], axis=0)
+
     def _enqueue(self, tokens: np.ndarray, record: _Pending) -> None:
+        composition = self.model.composition
+        if composition is not None and record.mean is not None:
+            record.mean += composition.kmers * self.score_composition(tokens)
         windows = self._windows(len(tokens))
         weights = coverage_weights(windows, len(tokens))
         strands = self._strands(tokens)
         shares = weights / (weights.sum() * len(strands))
+        if composition is not None:
+            shares = shares * composition.network
         for strand in strands:
             for window, share in zip(windows, shares, strict=True):
                 record.waiting += 1

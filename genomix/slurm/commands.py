@@ -44,7 +44,7 @@ def plan_work(
     """Return what a job has to run.
 
     Args:
-        command: `train` or `predict`.
+        command: `train`, `tune` or `predict`.
         words: What follows it on the command line.
         parameters: The values of its parameters, as parsed from the words.
         count: Tasks to share the work among; None for no array.
@@ -57,17 +57,17 @@ def plan_work(
         raise UsageError("a job has no stdin: name files in place of -")
     if command == "train":
         return _plan_training(list(words), parameters, count)
+    if command == "tune":
+        return _plan_study(list(words), parameters, count)
     if command == "predict":
         if is_track and count is not None:
             raise UsageError("--array: tracks have no shards; divide them by --regions, one BED file a job")
         return _plan_prediction(list(words), parameters, count)
-    raise UsageError(f"genomix slurm writes jobs of train and predict, not of {command!r}")
+    raise UsageError(f"genomix slurm writes jobs of train, tune and predict, not of {command!r}")
 
 
 def _plan_training(words: list[str], parameters: Mapping[str, Any], count: int | None) -> Work:
-    for name in ("out", "force"):
-        if parameters.get(name):
-            raise UsageError(f"--{name}: a job must be able to go on; name the run directory by --resume instead")
+    _refuse_to_begin_anew(parameters, "run directory")
     if parameters.get("resume") is None:
         words += ["--resume", "run"]
     base = _line("train", words)
@@ -86,6 +86,23 @@ def _plan_training(words: list[str], parameters: Mapping[str, Any], count: int |
         collect_line=base,
         purpose="puts the models together",
     )
+
+
+def _plan_study(words: list[str], parameters: Mapping[str, Any], count: int | None) -> Work:
+    """Return what makes the trials of a study: each task of an array is a process more that takes the next of them."""
+    _refuse_to_begin_anew(parameters, "study")
+    if parameters.get("dry_run"):
+        raise UsageError("--dry-run: nothing is computed; run it at once, without a job")
+    base = _line("tune", words if parameters.get("resume") is not None else [*words, "--resume", "study"])
+    if count is None:
+        return Work("tune", base)
+    return Work("tune", base, count=count, collect_line=base, purpose="ends the study")
+
+
+def _refuse_to_begin_anew(parameters: Mapping[str, Any], what: str) -> None:
+    for name in ("out", "force"):
+        if parameters.get(name):
+            raise UsageError(f"--{name}: a job must be able to go on; name the {what} by --resume instead")
 
 
 def _plan_prediction(words: list[str], parameters: Mapping[str, Any], count: int | None) -> Work:

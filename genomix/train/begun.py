@@ -13,6 +13,7 @@ from genomix.checkpoint import BEGUN
 from genomix.config import Config
 from genomix.errors import DataError, UsageError
 from genomix.runtime import write_text
+from genomix.train.init import InitFrom
 
 
 class Begun(BaseModel):
@@ -20,6 +21,7 @@ class Begun(BaseModel):
 
     Attributes:
         schema_version: Of the file.
+        command: What began it.
         config: The configuration, with what was left open.
         inputs: Sequence files; `-` for stdin.
         labels: The table of labels; None where they come otherwise.
@@ -32,11 +34,13 @@ class Begun(BaseModel):
         sequences: sha256 of the sequences; None where they have not been read yet.
         complete: Whether the training has ended.
         checks: Whether the data are looked at first.
+        init_from: The network whose weights it starts from.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     schema_version: Literal[1] = 1
+    command: Literal["train", "pretrain"] = "train"
     config: Config
     inputs: list[str]
     labels: str | None = None
@@ -49,6 +53,7 @@ class Begun(BaseModel):
     ensemble: int | None = None
     only: int | None = None
     checks: bool = True
+    init_from: InitFrom | None = None
     sequences: str | None = None
     complete: bool = False
 
@@ -58,17 +63,23 @@ class Begun(BaseModel):
         Raises:
             CannotWriteError: If that cannot be written.
         """
+        write_text(directory / BEGUN, self.located().model_dump_json(indent=2) + "\n")
+
+    def located(self) -> Begun:
+        """Return the same with paths that hold from anywhere."""
         places = {
             "inputs": [_absolute(path) for path in self.inputs],
             "labels": self.labels and _absolute(self.labels),
             "class_files": [(name, _absolute(path)) for name, path in self.class_files],
             "splits_path": self.splits_path and _absolute(self.splits_path),
+            "init_from": self.init_from and self.init_from.model_copy(update={"path": _absolute(self.init_from.path)}),
         }
-        write_text(directory / BEGUN, self.model_copy(update=places).model_dump_json(indent=2) + "\n")
+        return self.model_copy(update=places)
 
     def differences(self, other: Begun) -> list[str]:
         """Return a sentence for each setting that is another one in `other`; where the data lie does not count."""
-        places = {"inputs", "labels", "class_files", "splits_path", "checks", "sequences", "complete"}
+        names = ("inputs", "labels", "class_files", "splits_path", "checks", "sequences", "complete")
+        places: Any = {**dict.fromkeys(names, True), "init_from": {"path"}}
         mine, theirs = (_flatten(begun.model_dump(mode="json", exclude=places)) for begun in (self, other))
         return [
             f"{name.removeprefix('config.')}: begun with {_show(mine.get(name))}, now {_show(theirs.get(name))}"

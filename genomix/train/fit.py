@@ -19,11 +19,12 @@ from genomix.config import TrainingConfig
 from genomix.data.dataset import PlannedBatch, TrainingSet
 from genomix.distributed import RankLostError, Ranks
 from genomix.errors import PreemptedError, TrainingFailedError, UsageError
-from genomix.metrics import score
 from genomix.runtime import is_out_of_memory
 from genomix.stopping import AbandonedError, Stopping
 from genomix.train.feed import feed
-from genomix.train.history import REPORTED, Epoch, Step
+from genomix.train.freezing import freeze_features, is_frozen
+from genomix.train.history import Epoch, Step
+from genomix.train.objective import ClassObjective, Objective
 from genomix.train.optimise import learning_rate_factor
 from genomix.train.progress import Clock, Progress, seed_step
 from genomix.train.statistics import rank, refresh_statistics
@@ -37,7 +38,7 @@ class _Launched(NamedTuple):
 
     number: int
     loss: Tensor
-    num_records: int
+    num_targets: int
     num_bases: int
     progress: float
 
@@ -51,9 +52,10 @@ class Fit:
         training_set: What to train on; its `batch_bases` is halved once if the memory does not suffice.
         config: Resolved training configuration.
         device: Where the classifier is.
-        validate: Returns the probabilities (R, C) of the validation records by the module it is given.
-        val_targets: Their classes (R,), or what labels each has (R, C).
-        num_classes: C.
+        validate: See `ClassObjective`, also for the two that follow; where there is another `objective`, None.
+        val_targets: See there.
+        num_classes: See there.
+        objective: What is made better, if that is not to give records their classes.
         on_epoch: Called after each epoch.
         on_best: Called with the module when it is the best so far.
         on_step: Called after each optimiser step.
@@ -67,9 +69,10 @@ class Fit:
     training_set: TrainingSet
     config: TrainingConfig
     device: str
-    validate: Callable[[nn.Module], np.ndarray]
-    val_targets: np.ndarray
-    num_classes: int
+    validate: Callable[[nn.Module], np.ndarray] | None = None
+    val_targets: np.ndarray | None = None
+    num_classes: int = 0
+    objective: Objective | None = None
     on_epoch: Callable[[Epoch], None] = lambda _: None
     on_best: Callable[[nn.Module], None] = lambda _: None
     on_step: Callable[[Step], None] = lambda _: None
@@ -85,6 +88,12 @@ class Fit:
         self._launched: deque[_Launched] = deque()
         self._clock = Clock()
         self._time_share = 0.0
+        if self.objective is not None:
+            self._objective = self.objective
+        elif self.validate is not None and self.val_targets is not None:
+            self._objective = ClassObjective(self.validate, self.val_targets, self.num_classes, self.config)
+        else:
+            raise ValueError("there is nothing to make better: neither an objective, nor validation records")
 
     @property
     def history(self) -> list[Epoch]:
@@ -153,20 +162,20 @@ class Fit:
                 self._best_state = copy.deepcopy(self._stepper.judged.state_dict())
                 self.on_best(self._stepper.judged)
         progress.since_best += 1
+        if is_frozen(self.config, progress.epoch) and self.config.freeze_epochs is not None:
+            progress.since_best = 0  # what will be learnt from then on has had no chance yet
         row = progress.end_epoch(scores, is_best=is_best, seconds=self._clock.seconds)
         progress.finished = finished or (bool(scores) and progress.since_best >= (self.config.patience or max_epochs))
         self.on_epoch(row)
 
     def _make_stepper(self) -> Stepper:
-        targets, combinations = self.training_set.targets, self.training_set.combinations
-        if combinations is None:
-            counts = np.bincount(targets, minlength=self.num_classes)
-            return Stepper(self.classifier, self.config, self.device, counts, ranks=self.ranks)
-        counts = combinations[targets].sum(axis=0)
-        return Stepper(self.classifier, self.config, self.device, counts, num_records=len(targets), ranks=self.ranks)
+        loss = self._objective.make_loss(self.training_set)
+        return Stepper(self.classifier, self.config, self.device, loss, ranks=self.ranks)
 
     def _train_epoch(self, progress: Progress, max_epochs: int) -> None:
         self.classifier.train()
+        if self.config.freeze == "features":
+            freeze_features(self.classifier, frozen=is_frozen(self.config, progress.epoch))
         self._agree()
         steps = self.training_set.plan(progress.epoch)
         ahead = 0 if self.device == "cpu" else 1  # a GPU computes a step while the loss of the last one is looked at
@@ -178,17 +187,18 @@ class Fit:
             progress.tally.learning_rate = self.config.learning_rate * learning_rate_factor(
                 done, self.config.schedule, self.config.warmup_fraction
             )
-            loss = self._try_step(steps[i], progress)
+            num_targets = self._objective.count(self.training_set, steps[i])
+            loss = self._try_step(steps[i], num_targets, progress)
             if loss is None:
                 steps = self._halve_batches(progress)
-                loss = self._try_step(steps[i], progress)
+                loss = self._try_step(steps[i], num_targets, progress)
             if loss is None:
                 raise self._out_of_memory(progress.epoch)
             progress.step += 1
             progress.steps_done = i + 1
             pieces = [piece for batch in steps[i] for piece, _ in batch]
             num_bases = sum(piece.end - piece.start for piece in pieces)
-            self._launched.append(_Launched(progress.step, loss, len(pieces), num_bases, done))
+            self._launched.append(_Launched(progress.step, loss, num_targets, num_bases, done))
             if len(self._launched) > ahead:
                 self._settle(self._launched.popleft())
             progress.tally.seconds += time.monotonic() - began
@@ -208,21 +218,20 @@ class Fit:
                 "use a smaller --learning-rate"
             )
         tally = progress.tally
-        tally.loss += loss * step.num_records
-        tally.num_records += step.num_records
+        tally.loss += loss * step.num_targets
+        tally.num_records += step.num_targets
         tally.num_bases += step.num_bases
         left = self._clock.seconds * (1 - step.progress) / max(step.progress, 1e-6)
         self.on_step(Step(step.progress, progress.epoch, loss, tally.bases_per_s, left))
 
-    def _try_step(self, batches: list[PlannedBatch], progress: Progress) -> Tensor | None:
+    def _try_step(self, batches: list[PlannedBatch], num_targets: int, progress: Progress) -> Tensor | None:
         """Make a step; None if the memory did not suffice, with no gradient left over."""
-        num_records = sum(len(batch) for batch in batches)
         seed_step(self.config.seed, progress.step, self.ranks.rank)
         shares = [self.training_set.share(batch, self.ranks.rank) for batch in batches]
         before = [buffer.clone() for buffer in self.classifier.buffers()] if self.ranks.size > 1 else []
         try:
             loaded = feed(self.training_set, shares, self.device)
-            return self._stepper.run(loaded, num_records, progress.tally.learning_rate)
+            return self._stepper.run(loaded, num_targets, progress.tally.learning_rate)
         except RankLostError:  # the step is not made: no statistics of it are kept either
             for buffer, value in zip(self.classifier.buffers(), before, strict=True):
                 buffer.copy_(value)
@@ -264,19 +273,7 @@ class Fit:
         """Return the scores on the validation records."""
         module = self._stepper.judged
         refresh_statistics(module, self.training_set, epoch, self.device, self.ranks)
-        probabilities = self.validate(module)
-        if not np.isfinite(probabilities).all():
-            raise TrainingFailedError(
-                "training stopped: a validation record has a score that is not finite; use a smaller --learning-rate"
-            )
-        names = dict.fromkeys((*REPORTED, self.config.metric))
-        scores = {name: score(name, self.val_targets, probabilities) for name in names}
-        if not np.isfinite(scores[self.config.metric]):
-            raise TrainingFailedError(
-                f"training.metric: {self.config.metric} is undefined on these validation records "
-                "(a class is missing among them); choose another metric, or give more records"
-            )
-        return scores
+        return self._objective.score(module)
 
     def _agree(self) -> bool:
         """Look at the clock, and return whether to stop: alike in all processes, even if only one was asked."""

@@ -18,10 +18,10 @@ from genomix.data.predictions import PredictionRow
 from genomix.data.splits import Splits
 from genomix.metrics import Metrics, compute_metrics
 from genomix.metrics.comparison import Compared, compare_metrics
-from genomix.scoring import AnyScorer, StoredRecord, fit_calibration, make_scorer, stack_probabilities
-from genomix.train.kmer import fit_kmer
+from genomix.scoring import AnyScorer, Scorer, StoredRecord, fit_calibration, make_scorer, stack_probabilities
+from genomix.train.kmer import Found, choose_kmer
 
-KMER, MAJORITY = "kmer", "majority"
+NETWORK, KMER, MAJORITY = "network", "kmer", "majority"
 COMPARED = ("f1_macro", "accuracy", "balanced_accuracy", "mcc", "roc_auc", "log_loss")
 """What a model can be chosen by, and so what it is held against the baselines in."""
 NUM_RESAMPLES = 1000
@@ -42,6 +42,8 @@ class Measured:
         results: Metrics by the same names.
         levels: The model's own metrics by level, from the top down, where labels are hierarchical.
         compared: The model set against each baseline, record by record; empty where records may have several labels.
+        baseline: How the k-mer baseline was chosen; None where none was fitted.
+        metric: What it was chosen by.
     """
 
     split: str
@@ -51,6 +53,8 @@ class Measured:
     results: dict[str, Metrics]
     levels: dict[str, Metrics] = field(default_factory=dict)
     compared: dict[str, Compared] = field(default_factory=dict)
+    baseline: Found | None = None
+    metric: str = ""
 
     @property
     def own(self) -> Metrics:
@@ -63,10 +67,19 @@ def held_out_split(splits: Splits) -> tuple[str, np.ndarray]:
     return ("test", splits.test) if len(splits.test) else ("val", splits.val)
 
 
-def measure(scorer: AnyScorer, name: str, records: LabelledRecords, splits: Splits, *, baselines: bool) -> Measured:
+def measure(
+    scorer: AnyScorer,
+    name: str,
+    records: LabelledRecords,
+    splits: Splits,
+    *,
+    baselines: bool,
+    found: Found | None = None,
+) -> Measured:
     """Score the held-out records with a model, or several, and where asked for the baselines that learn from the same.
 
-    The k-mer baseline is calibrated on the validation records as the model is, if the model is, so that their
+    The k-mer baseline is the best that can be chosen on the validation records, by the metric and with the weights of
+    the classes that the model was trained with. It is calibrated on the same records, if the model is, so that their
     probabilities compare.
 
     Args:
@@ -74,19 +87,28 @@ def measure(scorer: AnyScorer, name: str, records: LabelledRecords, splits: Spli
         name: Of the model.
         records: All labelled records.
         splits: Which of them were learnt from, and which are held out.
-        baselines: Whether to fit and to score the baselines.
+        baselines: Whether to fit and to score the baselines; where the model is a network beside k-mers, the network
+            alone as well.
+        found: The k-mer baseline, if it is there already.
     """
     split, held_out = held_out_split(splits)
     predictions = list(_predict(scorer, records, held_out))
     probabilities = {name: stack_probabilities(predictions)}
+    metric = scorer.members[0].model.config.training.metric
     if baselines:
         first = scorer.members[0].model
         if not isinstance(first.config.model, KmerConfig):
-            kmer = _fit_baseline(first, records, splits)
+            found = found or choose_kmer(KmerConfig(), records, splits, first.config.training)
+            if isinstance(scorer, Scorer) and first.composition is not None:
+                alone = _network_alone(scorer, records, splits)
+                probabilities[NETWORK] = stack_probabilities(_predict(alone, records, held_out))
+            kmer = _as_baseline(first, found, records, splits)
             probabilities[KMER] = stack_probabilities(_predict(make_scorer(kmer), records, held_out))
         probabilities[MAJORITY] = np.tile(_shares(records, splits), (len(held_out), 1))
     levels = scorer.members[0].model.config.data.levels
-    measured = summarise(split, records, held_out, predictions, probabilities, levels or ())
+    measured = replace(
+        summarise(split, records, held_out, predictions, probabilities, levels or ()), baseline=found, metric=metric
+    )
     if split == "val" and any(member.calibration is not None for member in scorer.members):
         measured.own.notes.append(FITTED_ON_THESE)
     return measured
@@ -129,14 +151,23 @@ def _predict(scorer: AnyScorer, records: LabelledRecords, rows: np.ndarray) -> l
     return list(scorer.predict(StoredRecord(records.store, row) for row in records.indices[rows].tolist()))
 
 
-def _fit_baseline(model: Model, records: LabelledRecords, splits: Splits) -> Model:
-    learnt, seed = splits.train, model.config.training.seed
-    classifier = fit_kmer(
-        KmerConfig(), records.store, records.indices[learnt], records.truth[learnt], len(records.classes), seed
-    )
+def _network_alone(scorer: Scorer, records: LabelledRecords, splits: Splits) -> Scorer:
+    """Return what scores with the network of a model only, calibrated if the model is."""
+    alone = replace(scorer.model, composition=None, calibration=None)
+    if scorer.model.calibration is not None:
+        rows = records.indices[splits.val].tolist()
+        judged = replace(scorer, model=alone)
+        alone.calibration = fit_calibration(judged, records.store, rows, records.truth[splits.val])
+    return replace(scorer, model=alone)
+
+
+def _as_baseline(model: Model, found: Found, records: LabelledRecords, splits: Splits) -> Model:
+    """Put what was found in the place of a model, and calibrate it if the model is."""
     config = make_config(KMER)
-    config.data = model.config.data
-    baseline = replace(model, classifier=classifier, config=config, calibration=None, reference=None)
+    config.data, config.model = model.config.data, found.config
+    baseline = replace(
+        model, classifier=found.classifier, config=config, calibration=None, reference=None, composition=None
+    )
     if model.calibration is not None:
         val = splits.val
         baseline.calibration = fit_calibration(

@@ -40,6 +40,7 @@ class NetworkTraining:
         splits: Their division.
         device: Where the network is.
         on_step: Called after each optimiser step.
+        on_epoch: Called after each epoch, in the process that writes.
         stop: Says when to stop.
         ranks: The processes that train together; the first of them writes.
         checkpoint_every_s: Seconds between checkpoints, at least.
@@ -51,6 +52,7 @@ class NetworkTraining:
     splits: Splits
     device: str
     on_step: Callable[[Step], None] = lambda _: None
+    on_epoch: Callable[[Epoch], None] = lambda _: None
     stop: Stopping = field(default_factory=Stopping)
     ranks: Ranks = field(default_factory=Ranks)
     checkpoint_every_s: float = EVERY_S
@@ -96,6 +98,7 @@ class NetworkTraining:
     def _on_epoch(self, epoch: Epoch, history: list[Epoch]) -> None:
         write_text(self.model.path / checkpoint.HISTORY, to_csv([row.row() for row in history]))
         LOG.info("%s", describe(epoch, self.model.config.training.max_epochs or 0))
+        self.on_epoch(epoch)
 
     @staticmethod
     def _save(checkpoints: Checkpoints, state: Callable[[], dict[str, Any]], *, must: bool) -> None:

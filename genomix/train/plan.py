@@ -17,15 +17,27 @@ LONGEST_CROP = 2048
 MEMORY_SHARE = 0.6
 """Of the free memory, what training steps may need; the rest is for scoring and for what an estimate misses."""
 BASES_A_STEP = 1 << 15
-FEWEST_RECORDS, MOST_RECORDS = 16, 128
-TARGET_STEPS = 12_000
+FEWEST_RECORDS, FEWEST_OF_MANY, MOST_RECORDS = 16, 64, 128
+STEPS_AN_EPOCH = 25
+"""That a step may be of `FEWEST_OF_MANY` records, however long, rather than of `FEWEST_RECORDS`."""
+MOST_BASES = 400_000_000
+"""That are read in a training, about."""
+MOST_PASSES = 30
+"""Times that a base is read at most, on average: records that are read whole are soon known by heart."""
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 400
 VALIDATION_SHARE = 0.5
 FEWEST_VALIDATIONS = 20
 
 
 def resolve(
-    config: Config, lengths: np.ndarray, val_bases: int, num_classes: int, device: str, num_shares: int = 1
+    config: Config,
+    lengths: np.ndarray,
+    val_bases: int,
+    num_classes: int,
+    device: str,
+    num_shares: int = 1,
+    *,
+    one_strand: bool | None = None,
 ) -> tuple[Config, list[str]]:
     """Fill in what the configuration leaves open.
 
@@ -36,6 +48,8 @@ def resolve(
         num_classes: C.
         device: Where training will run.
         num_shares: Processes that share the memory of the device.
+        one_strand: Whether the classes are told apart better by the strand that is given than by both (see
+            `genomix.train.kmer.reads_one_strand`); None where that is not known, and then both are read.
 
     Returns:
         The resolved configuration, and a sentence for each value that was decided here.
@@ -46,21 +60,40 @@ def resolve(
     config = config.model_copy(deep=True)
     said: list[str] = []
     if isinstance(config.model, KmerConfig):
+        config.prediction.strands = config.prediction.strands or "forward"
         return config, said
     model, training = config.model, config.training
     if model.max_length is None:
         model.max_length = _choose_length(lengths)
         said.append(f"model.max_length: {model.max_length} bp (training records: {_describe(lengths)})")
+    if model.pooling is None:
+        whole = int(lengths.max()) <= model.max_length
+        model.pooling = "regions" if whole else "mean"
+        said.append(f"model.pooling: {model.pooling}, as records are {'read whole' if whole else 'cropped'}")
+    if training.reverse_complement is None and model.both_strands:
+        training.reverse_complement = False
+        said.append("training.reverse_complement: false, as the network reads both strands of every record")
+    if training.reverse_complement is None:
+        training.reverse_complement = not one_strand
+        if one_strand:
+            said.append(
+                "training.reverse_complement: false, as k-mers of the strand given tell more than those of both"
+            )
+    if config.prediction.strands is None:
+        config.prediction.strands = "both" if training.reverse_complement else "forward"
     seen = np.minimum(lengths, model.max_length)
     longest = int(model.max_length if model.padding == "token" else seen.max())
     if training.batch_records is None:
-        training.batch_records = int(np.clip(BASES_A_STEP // longest, FEWEST_RECORDS, MOST_RECORDS))
+        fewest = np.clip(len(lengths) // STEPS_AN_EPOCH, FEWEST_RECORDS, FEWEST_OF_MANY)
+        training.batch_records = int(np.clip(BASES_A_STEP // longest, fewest, MOST_RECORDS))
         said.append(f"training.batch_records: {training.batch_records} records a step")
     if training.batch_bases is None:
         _fit_into_memory(config, model, longest, num_classes, device, num_shares, said)
     if training.max_epochs is None:
         steps = max(1, math.ceil(len(lengths) / training.batch_records))
-        training.max_epochs = int(np.clip(round(TARGET_STEPS / steps), FEWEST_EPOCHS, MOST_EPOCHS))
+        passes = math.ceil(MOST_PASSES * int(lengths.sum()) / int(seen.sum()))
+        wanted = min(round(MOST_BASES / int(seen.sum())), passes)
+        training.max_epochs = int(np.clip(wanted, FEWEST_EPOCHS, MOST_EPOCHS))
         said.append(f"training.max_epochs: {training.max_epochs} ({steps} steps an epoch)")
     if training.validate_every is None:
         read = val_bases + min(int(seen.sum()), STATISTICS_RECORDS * longest)

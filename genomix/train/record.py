@@ -17,6 +17,7 @@ from genomix.data.predictions import PredictionWriter
 from genomix.data.splits import Splits
 from genomix.metrics import Spread
 from genomix.runtime import write_text
+from genomix.train.kmer import Found, format_candidates
 from genomix.train.measure import Measured
 
 LOG = logging.getLogger("genomix")
@@ -57,6 +58,14 @@ def write_measured(
         writer.write(measured.predictions)
     write_metrics(path / checkpoint.METRICS, measured, spread)
     write_held_out(path / checkpoint.HELD_OUT, held_out)
+    if measured.baseline is not None:
+        write_baseline(path, measured.baseline, measured.metric)
+
+
+def write_baseline(path: Path, found: Found, metric: str) -> None:
+    """Write what was tried for the k-mer baseline into a run directory, if anything was left open."""
+    if found.candidates:
+        write_text(path / checkpoint.BASELINE, format_candidates(found.candidates, found.config, metric))
 
 
 def write_metrics(path: Path, measured: Measured, spread: Mapping[str, Spread] | None = None) -> None:

@@ -15,28 +15,29 @@ from torch import nn
 
 from genomix import checkpoint
 from genomix.checkpoint import Lengths, Meta, Model
-from genomix.config import Config, KmerConfig, make_config, model_name, to_yaml
+from genomix.config import Config, KmerConfig, NetworkConfig, make_config, model_name, to_yaml
 from genomix.data.checks import HeldOut, describe_held_out
 from genomix.data.labels import LabelledRecords
-from genomix.data.reference_fit import make_reference
 from genomix.data.splits import Splits, format_splits, write_splits
 from genomix.distributed import Ranks
 from genomix.errors import DataError
 from genomix.metrics import Spread
 from genomix.nn.build import build_classifier
-from genomix.runtime import locked, new_directory, seed_everything, write_text
-from genomix.scoring import fit_calibration, make_scorer
+from genomix.runtime import check_new_directory, locked, new_directory, seed_everything, write_text
+from genomix.scoring import make_scorer
 from genomix.stopping import Stopping
 from genomix.train.begun import Begun, check_same, end_training
 from genomix.train.checkpoints import EVERY_S
+from genomix.train.complete import complete
 from genomix.train.division import divide
 from genomix.train.history import Epoch, Step
-from genomix.train.kmer import fit_kmer
+from genomix.train.init import InitFrom, check_freezing, start_from
+from genomix.train.kmer import Found, choose_kmer, reads_one_strand
 from genomix.train.measure import Measured, measure
 from genomix.train.memory import telling_out_of_memory
 from genomix.train.network import NetworkTraining
 from genomix.train.plan import resolve
-from genomix.train.record import ALREADY_SAID, LogFile, check, write_measured
+from genomix.train.record import ALREADY_SAID, LogFile, check, write_baseline, write_measured
 
 LOG = logging.getLogger("genomix")
 NAMED = 20
@@ -78,10 +79,13 @@ class Training:
         inputs: sha256 of the inputs by name, for the record.
         force: Replace what is in the run directory.
         on_step: Called after each optimiser step.
+        on_epoch: Called after each epoch; what it raises ends the training.
         splits: The division of the records; by default it is made as the configuration says.
         checks: Look for leaks and shortcuts before anything is learnt, and say what was found.
         begun: What to write down so that it can be gone on with; None where something above it does.
+        init_from: What its first weights are; None where chance says.
         title: Which of several this is, in words.
+        found: The best k-mer classifier for these records and splits; None where it is still to be searched for.
         resume: Go on with what is in the run directory: what is complete is only measured again.
         checkpoint_every_s: Seconds between checkpoints, at least.
         stop: Says when to stop.
@@ -97,14 +101,25 @@ class Training:
     inputs: dict[str, str] = field(default_factory=dict)
     force: bool = False
     on_step: Callable[[Step], None] = lambda _: None
+    on_epoch: Callable[[Epoch], None] = lambda _: None
     splits: Splits | None = None
     checks: bool = True
     begun: Begun | None = None
+    init_from: InitFrom | None = None
     title: str = ""
+    found: Found | None = None
     resume: bool = False
     checkpoint_every_s: float = EVERY_S
     stop: Stopping = field(default_factory=Stopping)
     ranks: Ranks = field(default_factory=Ranks)
+
+    def __post_init__(self) -> None:
+        """Check that the settings go together.
+
+        Raises:
+            UsageError: If they do not.
+        """
+        check_freezing(self.config, self.init_from)
 
     def run(self) -> Trained:
         """Train, score the held-out records, and write everything.
@@ -123,6 +138,7 @@ class Training:
             self._check_division(splits)
             self.ranks.share(None)
             return self._measure(checkpoint.load_model(self.path, device=self.device), splits, began)
+        check_new_directory(self.path, force=self.force or self.resume)
         config, said = self._decide(splits)
         new_directory(self.path, force=self.force or self.resume)
         with (
@@ -135,8 +151,8 @@ class Training:
                 check(self.records, splits, self.config, self.path)
             write_text(self.path / checkpoint.CONFIG, to_yaml(config))
             self.ranks.share(config)
-            model = self._fit(config, splits)
-            self._complete(model, splits)
+            model = self.fit(config, splits)
+            complete(model, self.records, splits, self._composition_of(model, splits), self.device)
             trained = self._measure(model, splits, began)
             end_training(self.path, self.begun)
             LOG.info("done in %.0f s; the model is in %s", trained.seconds, self.path)
@@ -154,7 +170,7 @@ class Training:
         config = self.ranks.share(nothing)
         if config is not None:
             with telling_out_of_memory(self.device):
-                self._fit(config, splits)
+                self.fit(config, splits)
 
     @contextlib.contextmanager
     def _begin(self, splits: Splits) -> Generator[None]:
@@ -183,13 +199,31 @@ class Training:
     def _measure(self, model: Model, splits: Splits, began: float) -> Trained:
         scorer = make_scorer(model, device=self.device)
         baselines = model.config.training.baselines
-        measured = measure(scorer, model_name(model.config), self.records, splits, baselines=baselines)
+        found = self.search(splits) if baselines and isinstance(model.config.model, NetworkConfig) else None
+        measured = measure(scorer, model_name(model.config), self.records, splits, baselines=baselines, found=found)
         held_out = describe_held_out(self.records, splits, measured.held_out)
         write_measured(self.path, measured, self.records, held_out)
         return Trained(model, measured, held_out, time.monotonic() - began)
 
+    def search(self, splits: Splits) -> Found:
+        """Return the best k-mer classifier there is for the training records: the baseline, and the composition."""
+        if self.found is None:
+            LOG.info("choosing the k-mers that speak beside the network, and are its baseline")
+            model = self.config.model
+            stated = model.composition if isinstance(model, NetworkConfig) else model
+            self.found = choose_kmer(stated or KmerConfig(), self.records, splits, self.config.training)
+        return self.found
+
+    def _composition_of(self, model: Model, splits: Splits) -> Found | None:
+        """Return the k-mer classifier that is to speak beside the network of a model, if one is."""
+        network = model.config.model
+        is_alone = not isinstance(network, NetworkConfig) or network.composition is None
+        return None if is_alone else self.search(splits)
+
     def resolve(self, splits: Splits) -> tuple[Config, list[str]]:
         """Decide what the configuration leaves open, and say a sentence for each value.
+
+        Where it leaves open which strands are read, k-mers are searched for the answer first.
 
         Raises:
             UsageError: If the configuration does not fit the data or the machine.
@@ -197,7 +231,13 @@ class Training:
         lengths = self.records.lengths[splits.train]
         val_bases = int(self.records.lengths[splits.val].sum())
         num_shares = self.ranks.local_size if self.device == "cpu" else 1
-        return resolve(self.config, lengths, val_bases, len(self.records.classes), self.device, num_shares)
+        one_strand = None
+        model = self.config.model
+        open_strands = isinstance(model, NetworkConfig) and not model.both_strands
+        if open_strands and self.config.training.reverse_complement is None:
+            one_strand = reads_one_strand(self.search(splits).candidates, len(splits.val))
+        num_classes = len(self.records.classes)
+        return resolve(self.config, lengths, val_bases, num_classes, self.device, num_shares, one_strand=one_strand)
 
     def _say_start(self, splits: Splits, said: list[str]) -> None:
         records = self.records
@@ -214,21 +254,34 @@ class Training:
         named += f", and {len(counts) - NAMED} more" if len(counts) > NAMED else ""
         LOG.info("%d records, %d bp, %d classes: %s", len(records.targets), records.lengths.sum(), len(counts), named)
         LOG.info("split: %d train, %d val, %d test", len(splits.train), len(splits.val), len(splits.test))
+        if self.found is not None:  # to decide the strands, before there was a log file
+            LOG.info("%s", self.found.describe(self.config.training.metric), extra=ALREADY_SAID)
         for sentence in said:
             LOG.info("decided %s", sentence)
 
-    def _fit(self, config: Config, splits: Splits) -> Model:
+    def fit(self, config: Config, splits: Splits) -> Model:
+        """Learn from the training records and choose the epoch by the validation records; the rest of `run` is left.
+
+        Args:
+            config: Resolved.
+            splits: The division of the records; its test part is not looked at.
+
+        Raises:
+            UsageError, PreemptedError, KeyboardInterrupt: As `run`.
+        """
         began = time.monotonic()
         records, history = self.records, list[Epoch]()
-        rows, targets = records.indices[splits.train], records.truth[splits.train]
         seed_everything(config.training.seed, deterministic=config.training.deterministic)
         if isinstance(config.model, KmerConfig):
-            balanced = config.training.classes != "natural"
-            num_classes, seed = len(records.classes), config.training.seed
-            fitted = fit_kmer(config.model, records.store, rows, targets, num_classes, seed, balanced=balanced)
-            model = self._model(fitted.to(self.device), config, splits)
+            found = choose_kmer(config.model, records, splits, config.training)
+            config = config.model_copy(update={"model": found.config})
+            write_baseline(self.path, found, config.training.metric)
+            model = self._model(found.classifier.to(self.device), config, splits)
         else:
-            model = self._model(build_classifier(config.model, len(records.classes)).to(self.device), config, splits)
+            classifier = build_classifier(config.model, len(records.classes))
+            if self.init_from is not None:
+                self._start(classifier, self.init_from)
+            model = self._model(classifier.to(self.device), config, splits)
             LOG.info("%s: %d parameters, %s", model_name(config), model.meta.num_parameters, self._describe_machine())
             history = NetworkTraining(
                 model=model,
@@ -236,6 +289,7 @@ class Training:
                 splits=splits,
                 device=self.device,
                 on_step=self.on_step,
+                on_epoch=self.on_epoch,
                 stop=self.stop,
                 ranks=self.ranks,
                 checkpoint_every_s=self.checkpoint_every_s,
@@ -252,20 +306,16 @@ class Training:
             checkpoint.save_model(model)
         return model
 
+    def _start(self, classifier: nn.Module, init_from: InitFrom) -> None:
+        """Give a network its first weights, unless a checkpoint has later ones."""
+        names = (checkpoint.CHECKPOINT, checkpoint.CHECKPOINT_BEFORE)
+        if not self.resume or not any((self.path / name).exists() for name in names):
+            start_from(classifier, init_from)
+            LOG.info("%s", init_from.describe())
+
     def _describe_machine(self) -> str:
         several = f"{self.ranks.size} processes, each " if self.ranks.size > 1 else ""
         return f"{several}on {self.device} with {self.threads} threads"
-
-    def _complete(self, model: Model, splits: Splits) -> None:
-        """Give a model what makes its probabilities honest, and what tells records unlike those it has learnt from."""
-        records = self.records
-        train, val = records.indices[splits.train], records.indices[splits.val]
-        if model.config.training.calibrate:
-            scorer = make_scorer(model, device=self.device)
-            model.calibration = fit_calibration(scorer, records.store, val.tolist(), records.truth[splits.val])
-            LOG.info("%s", model.calibration.describe())
-        model.reference = make_reference(records.store, train, val, seed=model.config.training.seed)
-        checkpoint.save_model(model)
 
     def _model(self, classifier: nn.Module, config: Config, splits: Splits) -> Model:
         lengths = self.records.lengths[splits.train]
@@ -277,7 +327,8 @@ class Training:
             versions=checkpoint.library_versions(),
             inputs=self.inputs,
             command=self.command,
-            training={"device": self.device, "threads": self.threads, "processes": self.ranks.size},
+            training={"device": self.device, "threads": self.threads, "processes": self.ranks.size}
+            | ({} if self.init_from is None else {"init_from": self.init_from.model_dump()}),
         )
         return Model(classifier, config, meta, self.path)
 

@@ -19,7 +19,7 @@ from genomix.data.splits import Splits, write_folds, write_splits
 from genomix.errors import UsageError
 from genomix.metrics import METRIC_NAMES, Spread, spread_of
 from genomix.metrics.calibration import calibrate
-from genomix.runtime import new_directory, write_text
+from genomix.runtime import check_new_directory, new_directory, write_text
 from genomix.scoring import fit_calibration, load_scorer
 from genomix.train.begun import end_training
 from genomix.train.division import divide
@@ -94,6 +94,8 @@ class Several:
         splits = self.training.splits or divide(records, config)
         members = self.member_trainings(splits, count)
         self._prepare(splits)
+        for one in members:
+            one.found = self.training.found  # they learn from the same records
         write_splits(path / checkpoint.SPLITS, records.ids, records.labels, splits)
         with LogFile(path / checkpoint.LOG, append=self.training.resume):
             self._check(splits)
@@ -105,7 +107,8 @@ class Several:
                     path, fit_calibration(scorer, records.store, records.indices[val].tolist(), records.truth[val])
                 )
             name = f"{count} x {model_name(config)}"
-            measured = measure(scorer, name, records, splits, baselines=config.training.baselines)
+            found = self.training.found
+            measured = measure(scorer, name, records, splits, baselines=config.training.baselines, found=found)
             write_measured(path, measured, records, trained[0].held_out)
             self._end(began, f"{count} models")
         return SeveralTrained(measured, time.monotonic() - began)
@@ -136,6 +139,7 @@ class Several:
         What cannot be trained is found out before.
         """
         resume = self.training.resume
+        check_new_directory(self.training.path, force=self.training.force or resume)
         if not resume:
             self.training.resolve(splits)
         path = new_directory(self.training.path, force=self.training.force or resume)
@@ -154,7 +158,9 @@ class Several:
         config.data.split = "given"  # the seed of a member would make another division, and a fold is none of its own
         path = self.training.path / name
         begun = self.training.begun and self.training.begun.model_copy(update={"only": int(name.split("-")[1])})
-        return replace(self.training, config=config, path=path, splits=splits, checks=False, begun=begun, title=title)
+        return replace(
+            self.training, config=config, path=path, splits=splits, checks=False, begun=begun, title=title, found=None
+        )
 
     def _train(self, training: Training) -> Trained:
         LOG.info("%s", training.title)

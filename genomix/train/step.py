@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,11 +12,19 @@ from torch import Tensor, nn
 from genomix.config import TrainingConfig
 from genomix.data.dataset import Batch
 from genomix.distributed import Ranks
-from genomix.nn.classifier import Classifier
 from genomix.nn.penalty import total_penalty
 from genomix.nn.pooling import PooledNorm
 from genomix.train.loss import make_loss
 from genomix.train.optimise import make_optimizer, set_learning_rate
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A module that computes all groups of a batch, of which there may be none."""
+
+    def forward_groups(self, groups: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+        """Return the logits of groups of tokens (B, N) and lengths (B,)."""
+        ...
 
 
 class Stepper:
@@ -26,7 +34,7 @@ class Stepper:
         classifier: Trained in place.
         config: Resolved training configuration.
         device: Where the classifier is.
-        class_counts: Training records of each class (C,).
+        loss: Of logits and targets, summed; or, for classes, the training records of each (C,), see `make_loss`.
         num_records: See `make_loss`.
         ranks: The processes that make each step together.
     """
@@ -36,7 +44,7 @@ class Stepper:
         classifier: nn.Module,
         config: TrainingConfig,
         device: str,
-        class_counts: np.ndarray,
+        loss: nn.Module | np.ndarray,
         num_records: int | None = None,
         ranks: Ranks | None = None,
     ) -> None:
@@ -47,7 +55,8 @@ class Stepper:
         self.precision = choose_precision(config.precision, device)
         self.scaler = torch.amp.GradScaler(device, enabled=self.precision is torch.float16)
         wide = torch.promote_types(next(classifier.parameters()).dtype, torch.float32)
-        self.loss = make_loss(config, class_counts, num_records).to(device, wide)
+        made = loss if isinstance(loss, nn.Module) else make_loss(config, loss, num_records)
+        self.loss = made.to(device, wide)
         self.average = _make_average(classifier, config.ema_decay)
         self.ranks = ranks or Ranks()
         self._apart: list[Tensor] = []
@@ -62,8 +71,8 @@ class Stepper:
         """The module that is validated and kept: the classifier, or the average of its weights."""
         return self.classifier if self.average is None else self.average.module
 
-    def run(self, batches: Iterable[Batch], num_records: int, learning_rate: float) -> Tensor:
-        """Add up the gradients of some batches, `num_records` in all, and make a step.
+    def run(self, batches: Iterable[Batch], num_targets: int, learning_rate: float) -> Tensor:
+        """Add up the gradients of some batches, of `num_targets` (mostly records) in all, and make a step.
 
         What the network asks for the sake of its weights (`total_penalty`) is differentiated once a step, however many
         batches it is made of: it is added to the mean loss of the records.
@@ -79,11 +88,11 @@ class Stepper:
             with torch.autocast(self.device, self.precision, enabled=self.precision is not torch.float32):
                 logits = self._logits(batch)
             wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            loss = self.loss(wide, batch.targets) / num_records
+            loss = self.loss(wide, batch.targets) / num_targets
             self.scaler.scale(loss).backward()
             losses.append(loss.detach())
         penalty = total_penalty(self.classifier) if self.ranks.is_first else None
-        if penalty is not None:
+        if penalty is not None and penalty.requires_grad:  # that of frozen weights has nothing to tell
             self.scaler.scale(penalty).backward()
         total = torch.stack(losses).sum()
         self._add_up(total)
@@ -131,7 +140,7 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
 
     def _logits(self, batch: Batch) -> Tensor:
-        if isinstance(self.classifier, Classifier):
+        if isinstance(self.classifier, Grouped):
             return self.classifier.forward_groups(batch.groups)
         return torch.cat([self.classifier(tokens, lengths) for tokens, lengths in batch.groups])
 

@@ -22,6 +22,8 @@ def test_each_method(genomix, run, data, tmp_path, method):
     assert f"{method} of 50 bp in 2 pieces" in done.stderr
     facts = json.loads((tmp_path / "out" / "explain.json").read_text())
     assert facts["method"] == method
+    assert facts["explained"] == ("model" if method == "mutagenesis" else "network")
+    assert (f"--method {method} explains the network alone" in done.stderr) is (method != "mutagenesis")
     assert [(entry["id"], entry["start"], entry["end"]) for entry in facts["records"]] == [
         ("r3", 10, 40),
         ("r5", 0, 20),

@@ -48,7 +48,7 @@ def test_any_length_is_what_the_network_takes(listed, name):
 
 def test_the_baseline_has_no_encoder(listed):
     assert listed["kmer"]["encoder"] is None
-    assert listed["kmer"]["what"] == "Canonical k-mer frequencies and logistic regression."
+    assert listed["kmer"]["what"] == "Frequencies of k-mers and a linear model."
 
 
 def test_presets_of_another_name_than_their_encoder_say_what_sets_them_apart(listed):

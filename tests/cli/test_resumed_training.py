@@ -9,12 +9,24 @@ import sys
 import time
 
 import pytest
-from tiny import TINY
+from tiny import REAL, TINY
 
 from genomix.runtime import locked
 
 LONG = (*TINY, "--no-checks", "--no-baselines", "--max-epochs", "24", "--set", "training.validate_every=4")
-KMER = ("--model", "kmer", "--threads", 1, "--no-checks", "--folds", 3)
+KMER = (
+    "--model",
+    "kmer",
+    "--set",
+    "model.k=3",
+    "--set",
+    "model.inverse_regularisation=1",
+    "--threads",
+    1,
+    "--no-checks",
+    "--folds",
+    3,
+)
 SAME = ("model.safetensors", "predictions.tsv", "calibration.json", "config.yaml", "splits.tsv", "metrics.json")
 
 
@@ -332,7 +344,7 @@ class TestSeveral:
         done = genomix("train", data.fasta, data.table, "--resume", path, *KMER, "--set", "model.k=4")
         assert done.code == 2
         assert "fold-1: this is another training than was begun" in done.stderr
-        assert "model.k: begun with 5, now 4" in done.stderr
+        assert "model.k: begun with 3, now 4" in done.stderr
 
     def test_a_fold_that_was_removed_is_missed(self, genomix, data, folds, tmp_path):
         path = tmp_path / "folds"
@@ -350,7 +362,7 @@ class TestSeveral:
         assert [path.name for path in tmp_path.rglob("*")] == ["fold-1", "thesis.txt"]
 
     def test_a_member_of_an_ensemble_that_was_stopped(self, start, genomix, data, tmp_path):
-        several = (*TINY, "--no-checks", "--no-baselines", "--max-epochs", 4, "--ensemble", 2)
+        several = (*REAL, "--no-checks", "--no-baselines", "--max-epochs", 4, "--ensemble", 2)
         expected, run = tmp_path / "expected", tmp_path / "run"
         assert genomix("train", data.fasta, data.table, "-o", expected, *several).code == 0
         process = start(data.fasta, data.table, "-o", run, *several)

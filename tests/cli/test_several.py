@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from tiny import rows_of
 
-QUICK = ("--model", "kmer", "--threads", "1", "--no-checks")
+QUICK = (
+    "--model",
+    "kmer",
+    "--set",
+    "model.k=3",
+    "--set",
+    "model.inverse_regularisation=1",
+    "--threads",
+    "1",
+    "--no-checks",
+)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +139,7 @@ class TestFolds:
         out = tmp_path / "run"
         shutil.copytree(folds[0], out)
         done = genomix(
-            "train", data.fasta, data.table, "-o", out, "--folds", 2, "--force", "--set", "model.k=99", *QUICK
+            "train", data.fasta, data.table, "-o", out, "--folds", 2, "--force", *QUICK, "--set", "model.k=99"
         )
         assert done.code == 2
         assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in folds[0].iterdir())
@@ -191,7 +201,7 @@ class TestComparing:
         out, _ = folds
         done = genomix(
             "train", data.fasta, data.table, "-o", tmp_path / "other", "--splits", out / "splits.tsv", "--folds", 3,
-            "--set", "model.k=2", *QUICK,
+            *QUICK, "--set", "model.k=2",
         )  # fmt: skip
         assert done.code == 0, done.stderr
         compared = genomix("compare", out, tmp_path / "other")

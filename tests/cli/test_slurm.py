@@ -87,7 +87,7 @@ class TestScript:
             (["--gpus", "many", *TRAIN], "--gpus 'many'"),
             (["--sbatch", "constraint", *TRAIN], "--sbatch 'constraint'"),
             (["--name", "a\nb", *TRAIN], "is one line"),
-            (["check", "my data.fa"], "jobs of train and predict, not of 'check'"),
+            (["check", "my data.fa"], "jobs of train, tune and predict, not of 'check'"),
             (["--what", *TRAIN], "No such option: --what"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",

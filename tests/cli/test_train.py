@@ -27,7 +27,9 @@ FILES = {
     "predictions.tsv",
     "train.log",
 }
-QUICK = ("--model", "kmer", "--threads", "1")
+QUICK = ("--model", "kmer", "--set", "model.k=3", "--set", "model.inverse_regularisation=1", "--threads", "1")
+SEARCHED = ("--model", "kmer", "--threads", "1")
+"""What `kmer_run` is trained with."""
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ class TestWaysIn:
         assert labels_in(train(tmp_path / "many", data.table)[0]) == data.labels
 
     def test_stdin_is_as_good_as_a_file(self, train, data, kmer_run):
-        out, _ = train("-", data.table, stdin=data.fasta.read_bytes())
+        out, _ = train("-", data.table, stdin=data.fasta.read_bytes(), options=SEARCHED)
         assert (out / "model.safetensors").read_bytes() == (kmer_run / "model.safetensors").read_bytes()
 
     def test_a_split_column_is_kept(self, train, data, tmp_path):
@@ -120,6 +122,18 @@ class TestRunDirectory:
     def test_a_kmer_model_leaves_all_but_the_history(self, kmer_run):
         assert {path.name for path in kmer_run.iterdir()} >= FILES - {"history.csv"}
 
+    def test_what_the_kmer_baseline_was_chosen_among_is_written(self, kmer_run, run):
+        rows = rows_of((kmer_run / "baseline.tsv").read_text())
+        assert [row["chosen"] for row in rows].count("yes") == 1
+        said = f"chosen among {len(rows)} on the validation records by f1_macro"
+        assert said in (kmer_run / "train.log").read_text()
+        assert not (run / "baseline.tsv").exists()
+        model = yaml.safe_load((kmer_run / "config.yaml").read_text())["model"]
+        own = next(row for row in rows_of((kmer_run / "baseline.tsv").read_text()) if row["chosen"] == "yes")
+        assert [str(model[name]) for name in ("k", "strands", "classifier")] == [
+            own[name] for name in ("k", "strands", "classifier")
+        ]
+
     def test_history_has_a_row_for_each_epoch(self, run):
         rows = rows_of((run / "history.csv").read_text(), ",")
         assert [row["epoch"] for row in rows] == ["1", "2"]
@@ -128,7 +142,7 @@ class TestRunDirectory:
     def test_metrics_of_the_model_stand_beside_the_baselines(self, run):
         stated = json.loads((run / "metrics.json").read_text())
         assert stated["split"] == "test"
-        assert set(stated["baselines"]) == {"kmer", "majority"}
+        assert set(stated["baselines"]) == {"network", "kmer", "majority"}
 
     def test_predictions_are_of_the_held_out_records(self, run):
         held_out = [row["id"] for row in rows_of((run / "splits.tsv").read_text()) if row["split"] == "test"]
@@ -213,7 +227,7 @@ class TestManners:
     def test_force_replaces_a_run(self, genomix, data, kmer_run, tmp_path):
         out = shutil.copytree(kmer_run, tmp_path / "run")
         (out / "model.safetensors").write_bytes(b"")
-        done = genomix("train", data.fasta, data.table, "-o", out, *QUICK, "--force")
+        done = genomix("train", data.fasta, data.table, "-o", out, *SEARCHED, "--force")
         assert done.code == 0
         assert (out / "model.safetensors").read_bytes() == (kmer_run / "model.safetensors").read_bytes()
 
@@ -251,7 +265,9 @@ class TestDryRun:
         facts = facts_of(rehearsed)
         splits = [row["split"] for row in rows_of((run / "splits.tsv").read_text())]
         assert facts["records"] == ", ".join(f"{splits.count(part)} {part}" for part in ("train", "val", "test"))
-        assert facts["network"] == f"{json.loads((run / 'meta.json').read_text())['num_parameters']} parameters"
+        beside = 2 * (32 + 1)  # of the 32 canonical 3-mers, for either class
+        network = json.loads((run / "meta.json").read_text())["num_parameters"] - beside
+        assert facts["network"] == f"{network} parameters"
         last = rows_of((run / "history.csv").read_text(), ",")[-1]
         assert facts["steps"] == f"{int(last['step']) // int(last['epoch'])} an epoch, at most 2 epochs"
         assert facts["batch"].startswith(f"at most {splits.count('train') * 64} bp at once, ")

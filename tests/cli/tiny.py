@@ -6,7 +6,10 @@ import random
 from pathlib import Path
 from typing import NamedTuple
 
-TINY = ("--max-length", "64", "--threads", "1", "--device", "cpu")
+REAL = ("--max-length", "64", "--threads", "1", "--device", "cpu")
+"""The default network, made small in what it reads only: its k-mers are searched for."""
+TINY = (*REAL, "--set", "model.composition={k: 3, inverse_regularisation: 1}")
+"""The same beside k-mers that leave nothing to search for."""
 NUM_RECORDS = 30
 COMPOSITION = {"phage": (4, 1, 1, 4), "plasmid": (1, 4, 4, 1)}
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from genomix.data.dataset import LEAST_FILLED, Piece, TrainingSet, collate, read_piece
+from genomix.data.dataset import LEAST_FILLED, Piece, TrainingSet, collate, hide, read_piece
 from genomix.data.store import build_store
-from genomix.data.vocabulary import PAD, reverse_complement
+from genomix.data.vocabulary import PAD, UNKNOWN, reverse_complement
 
 MAX_LENGTH = 50
 BATCH_RECORDS, BATCH_BASES = 8, 160
@@ -142,3 +144,43 @@ def test_collating_pads_at_the_end():
     tokens, lengths = collate([np.array([0, 1], np.uint8), np.array([3], np.uint8)])
     assert tokens.tolist() == [[0, 1], [3, PAD]]
     assert lengths.tolist() == [2, 1]
+
+
+TOKENS = np.random.default_rng(2).integers(0, 4, 400).astype(np.uint8)
+
+
+@given(fraction=st.floats(0, 0.5), seed=st.integers(0, 2**63 - 1))
+def test_what_is_hidden_is_unknown_and_the_rest_is_as_it_was(fraction, seed):
+    before = TOKENS.copy()
+    found = hide(TOKENS, fraction, seed)
+    hidden = found != TOKENS
+    assert found.dtype == TOKENS.dtype
+    assert (found[hidden] == UNKNOWN).all()
+    assert hidden.mean() <= 2 * fraction + 0.1
+    assert_array_equal(found, hide(TOKENS, fraction, seed))
+    assert_array_equal(TOKENS, before)
+
+
+def test_the_share_that_is_hidden_is_the_fraction_on_average_and_up_to_twice_as_much():
+    shares = np.array([(hide(TOKENS, 0.2, seed) == UNKNOWN).mean() for seed in range(400)])
+    assert shares.mean() == pytest.approx(0.2, abs=0.02)
+    assert shares.min() < 0.02
+    assert 0.36 < shares.max() < 0.48
+
+
+def test_nothing_is_hidden_by_a_fraction_of_zero():
+    assert_array_equal(hide(TOKENS, 0.0, 7), TOKENS)
+
+
+def test_bases_are_hidden_from_the_network_others_each_epoch(training_set):
+    own, bare = training_set(mask_fraction=0.3), training_set()
+    assert all(piece.noise is None for piece in pieces_of(bare.plan(1)))
+    noises = [{piece.noise for piece in pieces_of(own.plan(epoch))} for epoch in (1, 2)]
+    assert len(noises[0]) == len(own.rows)
+    assert not noises[0] & noises[1]
+    for batch in own.plan(1)[0]:
+        found, whole = own.load(batch), own.load([(piece._replace(noise=None), target) for piece, target in batch])
+        for (tokens, lengths), (before, _) in zip(found.groups, whole.groups, strict=True):
+            changed = tokens != before
+            assert (tokens[changed] == UNKNOWN).all()
+            assert 0 < changed.sum() < lengths.sum()

@@ -14,10 +14,12 @@ from genomix.explain.score import make_score
 
 MODELS = {
     "default": {},
+    "mean": {"model.pooling": "mean"},
+    "regions": {"model.pooling": "regions"},
     "max": {"model.pooling": "max"},
     "cls": {"model.pooling": "cls"},
     "positions": {"model.embedding.position": "sinusoidal"},
-    "convolutions": {"preset": "cdil-cnn"},
+    "convolutions": {"preset": "cdil-cnn", "model.pooling": "mean"},
     "paper": {"preset": "paramixer-paper"},
 }
 
@@ -48,7 +50,9 @@ def test_completeness(name, baseline):
     tokens = random_tokens(41)
     found = gradient(model, tokens, score, baseline=baseline, steps=150)
     difference = found.facts["score_above_baseline"]
-    share = 0.1 if name == "max" else 0.03  # a maximum has edges, which points between them see late
+    share = (
+        0.1 if name in ("default", "regions", "max") else 0.03
+    )  # a maximum has edges, which points between them see late
     assert abs(found.facts["gap"]) < share * abs(difference) + 1e-5
     assert found.attribution.sum() + found.facts["gap"] == pytest.approx(difference, rel=1e-9)
     assert abs(difference) > 1e-4
@@ -73,7 +77,7 @@ def test_many_steps_close_the_gap(length, seed):
 
 def test_of_a_linear_network_each_base_gets_its_own_term():
     """Mean of embedded bases and a linear head: the score is a sum over bases, and the share of each is known."""
-    model = make_model(**{"model.stem": None, "model.head.norm": "none"})
+    model = make_model(**{"model.stem": None, "model.head.norm": "none", "model.pooling": "mean"})
     network = model.classifier
     network.encoder = Same()
     tokens = random_tokens(50, unknown=0)

@@ -69,6 +69,8 @@ NETWORKS = {
     "no stem": {"model.stem": None},
     "not normalised": {"model.encoder.normalise": False},
     "max": {"model.pooling": "max"},
+    "mean-max": {"model.pooling": "mean-max"},
+    "regions": {"model.pooling": "regions"},
     "attention": {"model.pooling": "attention"},
     "cls": {"model.pooling": "cls"},
     "flatten": {"model.pooling": "flatten"},
@@ -90,8 +92,8 @@ def test_influence_is_the_pooling_weights_times_the_dense_product(name, length):
         pooled = network.pool(torch.from_numpy(tokens)[None], torch.tensor([length]))[0]
         weights = pooling_weights(network.pooling, mixed.encoded)
         if name not in ("flatten", "paper"):
-            torch.testing.assert_close((weights * mixed.encoded).sum(0), pooled)
-        expected = (weights.mean(1) / mixed.deviations[:, 0]) @ dense_product(layer, mixed.inputs)
+            torch.testing.assert_close((weights * mixed.encoded).sum(1).flatten(), pooled)
+        expected = (weights.mean((0, 2)) / mixed.deviations[:, 0]) @ dense_product(layer, mixed.inputs)
     expected = expected[int(name == "cls") :].repeat_interleave(found.facts["bases_a_position"])[:length]
     np.testing.assert_allclose(found.tracks["influence"], expected, rtol=1e-9, atol=1e-12)
 
@@ -129,8 +131,8 @@ def constant_of(model, score, tokens):
     weights = pooling_weights(network.pooling, mixed.encoded)
     rest = (
         network.pooling(bias[None], everywhere)
-        if pooled.shape[1] != bias.shape[1]
-        else (weights * bias).sum(0, keepdim=True)
+        if pooled.shape[1] != len(weights) * bias.shape[1]
+        else (weights * bias).sum(1).flatten()[None]
     )
     for module in network.head:
         if isinstance(module, torch.nn.LayerNorm):

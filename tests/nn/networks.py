@@ -13,7 +13,7 @@ from genomix.nn.build import build_classifier
 LENGTHS = [1, 2, 3, 7, 17, 64, 100, 257]
 MOST = max(LENGTHS)
 NUM_CLASSES = 3
-POOLINGS = ["mean", "max", "attention", "cls", "flatten"]
+POOLINGS = ["mean", "max", "mean-max", "regions", "attention", "cls", "flatten"]
 POSITIONS = ["none", "learned", "sinusoidal"]
 STEMS = ["none", "stride 1", "stride 4"]
 PARAMIXERS = [{"name": "paramixer", "protocol": protocol} for protocol in ("chord", "cdil")]

@@ -1,4 +1,4 @@
-"""The k-mer baseline counts what a plain loop over the string counts, and predicts what scikit-learn predicts."""
+"""The k-mer classifier counts what a plain loop over the string counts."""
 
 import itertools
 from collections import Counter
@@ -6,18 +6,13 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from genomix.config import KmerConfig
 from genomix.data.dataset import collate
-from genomix.data.store import build_store
 from genomix.data.vocabulary import ENCODING, decode, reverse_complement
 from genomix.nn import kmer
 from genomix.nn.kmer import KmerClassifier, canonical_ranks
-from genomix.train.kmer import fit_kmer
 
+STRANDS = pytest.mark.parametrize("canonical_too", [True, False])
 KS = pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
@@ -30,11 +25,12 @@ def words(k):
     return ["".join(letters) for letters in itertools.product("ACGT", repeat=k)]
 
 
-def frequencies(sequence, k):
-    """Frequencies of the canonical k-mers of a string, in lexical order."""
+def frequencies(sequence, k, canonical_too=True):
+    """Frequencies of the k-mers of a string, in lexical order; of the canonical ones, if not of those that are read."""
+    name = canonical if canonical_too else str
     pieces = [sequence[i : i + k] for i in range(len(sequence) - k + 1)]
-    counts = Counter(canonical(piece) for piece in pieces if "N" not in piece)
-    return np.array([counts[word] for word in sorted({canonical(word) for word in words(k)})]) / max(1, counts.total())
+    counts = Counter(name(piece) for piece in pieces if "N" not in piece)
+    return np.array([counts[word] for word in sorted({name(word) for word in words(k)})]) / max(1, counts.total())
 
 
 def random_sequences(lengths, seed=0, odds=(0.24, 0.24, 0.24, 0.24, 0.04)):
@@ -59,10 +55,41 @@ def test_there_are_as_many_as_combinatorics_says(k):
 
 
 @KS
-def test_features_equal_those_counted_in_the_string(k):
+@STRANDS
+def test_features_equal_those_counted_in_the_string(k, canonical_too):
     sequences = random_sequences([5, 6, 30, 100, 333, 1000])
-    features = KmerClassifier(k, 2).features(*collate([encode(sequence) for sequence in sequences]))
-    np.testing.assert_allclose(features, [frequencies(sequence, k) for sequence in sequences], atol=1e-6)
+    classifier = KmerClassifier(k, 2, canonical=canonical_too)
+    features = classifier.features(*collate([encode(sequence) for sequence in sequences]))
+    np.testing.assert_allclose(features, [frequencies(sequence, k, canonical_too) for sequence in sequences], atol=1e-6)
+
+
+def test_a_batch_of_many_counts_is_computed_in_parts(monkeypatch):
+    tokens, lengths = collate([encode(sequence) for sequence in random_sequences([5, 60, 30, 100, 33])])
+    for canonical_too in (True, False):
+        classifier = KmerClassifier(3, 2, canonical=canonical_too)
+        whole = classifier(tokens, lengths)
+        monkeypatch.setattr(kmer, "MOST_COUNTS", 2 * classifier.num_kmers)
+        torch.testing.assert_close(classifier(tokens, lengths), whole)
+        monkeypatch.undo()
+        assert len(whole) == 5
+
+
+def test_forward_counts_tell_the_strands_apart():
+    tokens = [encode(sequence) for sequence in random_sequences([50, 301])]
+    classifier = KmerClassifier(3, 2, canonical=False)
+    reverse = [reverse_complement(record) for record in tokens]
+    assert (classifier(*collate(tokens)) - classifier(*collate(reverse))).abs().min() > 1e-4
+
+
+def test_roots_are_what_the_linear_layer_reads():
+    sequences = random_sequences([20, 50, 301])
+    classifier = KmerClassifier(2, 3, roots=True)
+    classifier.mean.copy_(torch.rand(10))
+    classifier.scale.copy_(torch.rand(10) + 0.5)
+    values = np.sqrt([frequencies(sequence, 2) for sequence in sequences])
+    weight, bias = (parameter.detach().numpy() for parameter in classifier.head.parameters())
+    expected = (values - classifier.mean.numpy()) / classifier.scale.numpy() @ weight.T + bias
+    np.testing.assert_allclose(classifier(*collate([encode(one) for one in sequences])).detach(), expected, atol=1e-5)
 
 
 @KS
@@ -89,46 +116,13 @@ def test_what_lies_behind_a_record_does_not_count():
     np.testing.assert_allclose(found[0], frequencies(decode(tokens[0, :10].numpy()), 2), atol=1e-6)
 
 
+@pytest.mark.parametrize("roots", [False, True])
 @pytest.mark.parametrize("sequence", ["A", "AC", "ACNGT", "NNNNNNNN"])
-def test_record_without_any_kmer_gets_the_training_mean(sequence):
-    classifier = KmerClassifier(3, 2)
+def test_record_without_any_kmer_gets_the_training_mean(sequence, roots):
+    classifier = KmerClassifier(3, 2, roots=roots)
     classifier.mean.copy_(torch.rand(classifier.num_kmers))
     tokens = torch.from_numpy(encode(sequence).copy()).unsqueeze(0)
     lengths = torch.tensor([len(sequence)])
-    assert torch.equal(classifier.features(tokens, lengths)[0], classifier.mean)
+    typical = classifier.mean**2 if roots else classifier.mean
+    assert torch.equal(classifier.features(tokens, lengths)[0], typical)
     torch.testing.assert_close(classifier(tokens, lengths)[0], classifier.head.bias)
-
-
-@pytest.mark.parametrize("num_classes", [2, 3])
-@pytest.mark.parametrize("k", [2, 3])
-def test_fitted_baseline_predicts_what_scikit_learn_predicts(num_classes, k, tmp_path):
-    odds = [(0.3, 0.2, 0.2, 0.28, 0.02), (0.2, 0.3, 0.3, 0.18, 0.02), (0.4, 0.1, 0.3, 0.18, 0.02)]
-    targets = np.arange(30) % num_classes
-    sequences = [random_sequences([40 + 3 * i], seed=i, odds=odds[target])[0] for i, target in enumerate(targets)]
-    path = tmp_path / "data.fa"
-    path.write_text("".join(f">{i}\n{sequence}\n" for i, sequence in enumerate(sequences)))
-    store = build_store([str(path)], cache_dir=tmp_path / "cache")
-    rows = np.arange(0, 30)[::-1].copy()
-    classifier = fit_kmer(KmerConfig(k=k, inverse_regularisation=0.5), store, rows, targets[rows], num_classes, seed=0)
-
-    plain = make_pipeline(StandardScaler(), LogisticRegression(C=0.5, max_iter=2000))
-    features = np.stack([frequencies(sequence, k) for sequence in sequences])
-    plain.fit(features, targets)
-    unseen = random_sequences([20, 77, 500], seed=99)
-    expected = plain.predict_proba(np.stack([frequencies(sequence, k) for sequence in [*sequences, *unseen]]))
-    with torch.inference_mode():
-        logits = classifier(*collate([encode(sequence) for sequence in [*sequences, *unseen]]))
-    np.testing.assert_allclose(logits.softmax(1), expected, atol=1e-3)
-
-
-def test_a_sample_for_want_of_room_keeps_every_class(tmp_path, monkeypatch):
-    from genomix.train import kmer
-
-    monkeypatch.setattr(kmer, "MOST_RECORDS", 20)
-    targets = np.array([0] * 100 + [1] * 100 + [2])
-    sequences = random_sequences([30] * len(targets), seed=1)
-    path = tmp_path / "data.fa"
-    path.write_text("".join(f">{i}\n{sequence}\n" for i, sequence in enumerate(sequences)))
-    store = build_store([str(path)], cache_dir=tmp_path / "cache")
-    classifier = fit_kmer(KmerConfig(k=2), store, np.arange(len(targets)), targets, 3, seed=0)
-    assert len({tuple(row) for row in classifier.head.weight.tolist()}) == 3

@@ -141,6 +141,7 @@ def test_training_with_a_large_penalty_makes_weights_orthogonal(orthogonality):
     overrides = {"model.encoder.dim": 8, "model.encoder.hidden_dim": 8, "model.encoder.num_heads": 2}
     overrides |= {"model.encoder.feature_layers": 2, "model.encoder.orthogonality": orthogonality}
     overrides |= {"model.max_length": LENGTH, "model.stem": None, "model.embedding.dim": 8}
+    overrides |= {"model.pooling": "mean"}
     network = build_classifier(make_config("tfk", overrides=overrides).model, NUM_CLASSES)
     with torch.no_grad():
         for module in network.modules():

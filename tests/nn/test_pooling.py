@@ -8,8 +8,10 @@ from genomix.nn.pooling import (
     ClsPooling,
     FlattenPooling,
     MaxPooling,
+    MeanMaxPooling,
     MeanPooling,
     PooledNorm,
+    RegionPooling,
     pooled_dim,
 )
 
@@ -18,6 +20,8 @@ LENGTHS = [1, 3, 7]
 POOLINGS = {
     "mean": MeanPooling,
     "max": MaxPooling,
+    "mean-max": MeanMaxPooling,
+    "regions": RegionPooling,
     "attention": lambda: AttentionPooling(DIM),
     "cls": lambda: ClsPooling(DIM),
     "flatten": lambda: FlattenPooling(ROOM),
@@ -50,6 +54,13 @@ def test_record_alone_is_pooled_to_the_same(name, encoded, mask):
     for b, length in enumerate(LENGTHS):
         alone = pooling(encoded[b : b + 1, :length], mask[b : b + 1, :length])
         torch.testing.assert_close(together[b : b + 1], alone)
+
+
+def test_regions_are_means_of_equal_parts(encoded, mask):
+    pooled = RegionPooling(3)(encoded, mask)
+    for row, record, length in zip(pooled, encoded, LENGTHS, strict=True):
+        parts = torch.nn.functional.adaptive_avg_pool1d(record[:length].T, 3).T.flatten()
+        torch.testing.assert_close(row, torch.cat([record[:length].mean(0), record[:length].amax(0), parts]))
 
 
 def test_mean_is_over_real_positions(encoded, mask):

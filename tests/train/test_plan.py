@@ -16,11 +16,11 @@ PLENTY = 1 << 40
 def resolve(monkeypatch):
     """Resolve a small network on a machine of this much memory."""
 
-    def resolve(lengths=(100, 200, 300), memory=PLENTY, preset=None, val_bases=100, **changes):
+    def resolve(lengths=(100, 200, 300), memory=PLENTY, preset=None, val_bases=100, one_strand=None, **changes):
         monkeypatch.setattr(plan, "available_memory_bytes", lambda _: memory)
         overrides = {} if preset else SMALL
         config = make_config(preset, overrides=overrides | {key.replace("__", "."): changes[key] for key in changes})
-        return plan.resolve(config, np.array(lengths), val_bases, 2, "cpu")
+        return plan.resolve(config, np.array(lengths), val_bases, 2, "cpu", one_strand=one_strand)
 
     return resolve
 
@@ -42,18 +42,47 @@ def test_what_is_stated_stays(resolve):
         "batch_bases": 4000,
         "patience": 1,
         "validate_every": 7,
+        "reverse_complement": False,
     }
     changes = {f"training__{name}": value for name, value in stated.items()}
-    config, said = resolve(model__max_length=64, **changes)
-    assert config.model.max_length == 64
+    config, said = resolve(model__max_length=64, model__pooling="max", prediction__strands="both", **changes)
+    assert (config.model.max_length, config.model.pooling, config.prediction.strands) == (64, "max", "both")
     assert {name: getattr(config.training, name) for name in stated} == stated
     assert said == []
 
 
 def test_nothing_is_left_open(resolve):
-    training = resolve()[0].training
-    for name in ("max_epochs", "batch_records", "batch_bases", "patience", "validate_every"):
-        assert getattr(training, name) is not None
+    config = resolve()[0]
+    for name in ("max_epochs", "batch_records", "batch_bases", "patience", "validate_every", "reverse_complement"):
+        assert getattr(config.training, name) is not None
+    assert config.model.pooling is not None
+    assert config.prediction.strands is not None
+
+
+@pytest.mark.parametrize(("max_length", "pooling", "why"), [(300, "regions", "read whole"), (299, "mean", "cropped")])
+def test_what_is_read_whole_is_pooled_by_its_parts(resolve, max_length, pooling, why):
+    config, said = resolve(model__max_length=max_length)
+    assert config.model.pooling == pooling
+    assert f"model.pooling: {pooling}, as records are {why}" in said
+
+
+@pytest.mark.parametrize(("one_strand", "both"), [(None, True), (False, True), (True, False)])
+def test_both_strands_are_read_unless_one_tells_more(resolve, one_strand, both):
+    config, said = resolve(one_strand=one_strand)
+    assert config.training.reverse_complement is both
+    assert config.prediction.strands == ("both" if both else "forward")
+    assert any(sentence.startswith("training.reverse_complement: false") for sentence in said) is not both
+
+
+def test_prediction_reads_the_strands_that_were_learnt(resolve):
+    for learnt, strands in ((True, "both"), (False, "forward")):
+        for one_strand in (True, False):
+            config, said = resolve(one_strand=one_strand, training__reverse_complement=learnt)
+            assert config.training.reverse_complement is learnt
+            assert config.prediction.strands == strands
+            assert not any("reverse_complement" in sentence for sentence in said)
+    stated = resolve(training__reverse_complement=False, prediction__strands="both")[0]
+    assert stated.prediction.strands == "both"
 
 
 def test_resolving_again_changes_nothing(resolve):
@@ -72,7 +101,7 @@ def test_what_was_asked_for_is_not_changed(monkeypatch):
 
 def test_few_records_get_many_epochs_and_many_get_few(resolve):
     few = resolve(lengths=[100] * 50, training__batch_records=10)[0].training.max_epochs
-    many = resolve(lengths=[100] * 100_000, training__batch_records=10)[0].training.max_epochs
+    many = resolve(lengths=[100] * 1_000_000, training__batch_records=10)[0].training.max_epochs
     assert plan.MOST_EPOCHS >= few > many >= plan.FEWEST_EPOCHS
 
 
@@ -168,7 +197,9 @@ def test_patience_spans_several_validations_however_long_the_records(resolve, nu
 
 
 def test_a_long_validation_is_done_less_often(resolve):
-    short, long = (resolve(val_bases=bases)[0].training.validate_every for bases in (100, 100_000))
+    short, long = (
+        resolve(val_bases=bases, training__max_epochs=200)[0].training.validate_every for bases in (100, 100_000)
+    )
     assert 1 <= short < long
 
 
@@ -186,4 +217,5 @@ def test_a_network_bound_to_its_length_cannot_read_whole_records(resolve, key, v
 def test_a_kmer_model_has_nothing_to_decide(resolve):
     config, said = resolve(preset="kmer", memory=0)
     assert config == make_config("kmer")
+    assert config.prediction.strands == "forward"
     assert said == []

@@ -1,5 +1,6 @@
 """The convolutional baseline equals its formula, position by position; its statistics know real positions only."""
 
+import numpy as np
 import pytest
 import torch
 from checks import assert_dropout_acts_in_training_only, assert_same, draw, randomise
@@ -118,6 +119,31 @@ def test_a_batch_of_one_position_is_its_bias():
 
 def test_dropout_acts_in_training_only():
     assert_dropout_acts_in_training_only(make, DIM)
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_the_loss_is_the_cross_entropy_of_logits(target):
+    """The published code applies a sigmoid twice, so that no loss falls below 0.313 (class 1) or 0.693 (class 0)."""
+    from genomix.train.loss import make_loss
+
+    config = make_config("cnn", overrides={"model.max_length": 40})
+    network = build_classifier(config.model, 2).eval()
+    loss_of = make_loss(config.training, np.array([10, 10]))
+    tokens, lengths, targets = (
+        torch.randint(0, 4, (1, 40), dtype=torch.uint8),
+        torch.tensor([40]),
+        torch.tensor([target]),
+    )
+    logits = network(tokens, lengths)
+    expected = (logits.exp().sum() / logits[0, target].exp()).log()
+    torch.testing.assert_close(loss_of(logits, targets), expected)
+    with torch.no_grad():
+        bias = network.head[-1].bias
+        bias[target] += 100
+    logits = network(tokens, lengths)
+    assert logits.abs().max() > 50
+    assert loss_of(logits, targets) < 1e-6
+    assert loss_of(logits, 1 - targets) > 50
 
 
 def test_preset_has_the_published_layers():

@@ -1,0 +1,71 @@
+"""The section of the k-mer baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PositiveFloat, model_validator
+
+from genomix.config.section import Section
+
+
+class KmerConfig(Section):
+    """Frequencies of k-mers and a linear model.
+
+    What is open (None, `auto`) is chosen on the validation records, see `genomix.train.kmer`. Whoever states k and the
+    regularisation and nothing else gets what these two used to mean, and what older runs are: logistic regression on
+    standardised frequencies of canonical k-mers.
+
+    Attributes:
+        k: Length of the k-mers in bp.
+        inverse_regularisation: C of logistic regression; None for naive Bayes, which has none.
+        classifier: Logistic regression, or multinomial naive Bayes.
+        strands: `canonical` counts a k-mer and its reverse complement as one; `forward` counts what is read.
+        features: Frequencies, or their square roots.
+    """
+
+    kind: Literal["kmer"] = "kmer"
+    k: Annotated[int, Field(ge=1, le=8)] | None = None
+    inverse_regularisation: PositiveFloat | None = None
+    classifier: Literal["auto", "logistic", "naive-bayes"] = "auto"
+    strands: Literal["auto", "canonical", "forward"] = "auto"
+    features: Literal["auto", "frequencies", "roots"] = "auto"
+
+    @property
+    def is_position_bound(self) -> bool:
+        """Never: a record of any length has frequencies."""
+        return False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to choose."""
+        return self == self.settled()
+
+    def settled(self) -> Self:
+        """Return the configuration with what is open as it is where nothing can be chosen on: the oldest baseline."""
+        chosen = self.model_dump()
+        if self.classifier == "auto":
+            chosen["classifier"] = "logistic"
+        if self.inverse_regularisation is None and chosen["classifier"] == "logistic":
+            chosen["inverse_regularisation"] = 1.0
+        chosen["k"] = self.k or 5
+        chosen["strands"] = "canonical" if self.strands == "auto" else self.strands
+        chosen["features"] = "frequencies" if self.features == "auto" else self.features
+        return type(self)(**chosen)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_before(cls, stated: Any) -> Any:
+        if not isinstance(stated, Mapping) or None in (stated.get("k"), stated.get("inverse_regularisation")):
+            return stated
+        return {"classifier": "logistic", "strands": "canonical", "features": "frequencies", **stated}
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.classifier == "naive-bayes":
+            if self.inverse_regularisation is not None:
+                raise ValueError("inverse_regularisation: naive Bayes has none; leave it out, or set it to null")
+            if self.features == "roots":
+                raise ValueError("features: naive Bayes is of frequencies; leave it out, or state frequencies")
+        return self

@@ -1,0 +1,1 @@
+"""Pretraining: a network learns to say hidden bases of DNA that has no labels."""

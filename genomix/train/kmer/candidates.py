@@ -1,0 +1,76 @@
+"""What the search for the best k-mer baseline has tried, which of it is the best, and how it is written down.
+
+V validation records.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from genomix.config import KmerConfig
+from genomix.metrics import HIGHER_IS_BETTER
+
+LOG_LOSS_DIGITS = 4
+COLUMNS = ("k", "strands", "classifier", "features", "inverse_regularisation", "num_parameters")
+NAMES = {"logistic": "logistic regression", "naive-bayes": "naive Bayes"}
+
+
+class Candidate(NamedTuple):
+    """A settled configuration and what came of it.
+
+    Attributes:
+        config: What was fitted to the training records.
+        value: The metric on the validation records; NaN where they leave it undefined.
+        log_loss: On the validation records, after the temperature that fits them best.
+        num_parameters: Weights and biases.
+    """
+
+    config: KmerConfig
+    value: float
+    log_loss: float
+    num_parameters: int
+
+    def worth(self, metric: str) -> float:
+        """Return what candidates are compared by, the more the better; of a loss, that behind the temperature."""
+        if metric == "log_loss":
+            return -self.log_loss
+        value = self.value if HIGHER_IS_BETTER[metric] else -self.value
+        return float("-inf") if math.isnan(value) else value
+
+
+def choose(candidates: Sequence[Candidate], metric: str, num_records: int) -> Candidate:
+    """Return the best candidate.
+
+    Those less than one validation record (1 / V) below the highest metric are equals; of these, the lowest log loss
+    wins, and then the smaller model. A log loss is no count of records: the lowest wins.
+
+    Args:
+        candidates: At least one.
+        metric: What `value` is.
+        num_records: V.
+    """
+    margin = 0 if metric == "log_loss" else 1 / num_records
+    most = max(one.worth(metric) for one in candidates)
+    equals = [one for one in candidates if one.worth(metric) == most or one.worth(metric) > most - margin]
+    return min(equals, key=lambda one: (round(one.log_loss, LOG_LOSS_DIGITS), one.num_parameters))
+
+
+def describe(config: KmerConfig) -> str:
+    """Say which k-mers and which model: `canonical 6-mers, logistic regression, C 0.1`."""
+    penalty = "" if config.inverse_regularisation is None else f", C {config.inverse_regularisation:g}"
+    kmers = f"{config.strands} {config.k}-mers"
+    return f"{kmers}{' (roots of frequencies)' * (config.features == 'roots')}, {NAMES[config.classifier]}{penalty}"
+
+
+def format_candidates(candidates: Sequence[Candidate], chosen: KmerConfig, metric: str) -> str:
+    """Return a table of all candidates, a line each, in the order they were tried."""
+    lines = ["\t".join([*COLUMNS, f"val_{metric}", "val_log_loss_calibrated", "chosen"])]
+    for one in candidates:
+        stated = one.config.model_dump() | {"num_parameters": one.num_parameters}
+        cells = ["" if stated[name] is None else f"{stated[name]}" for name in COLUMNS]
+        lines.append(
+            "\t".join([*cells, f"{one.value:.6f}", f"{one.log_loss:.6f}", "yes" if one.config == chosen else "no"])
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,142 @@
+"""What the k-mer baseline learns from: frequencies, brought to one scale.
+
+R records, F k-mers that are told apart.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from genomix.train.kmer.counts import shape_of
+
+DENSE_SHARE = 0.2
+"""Of counts that are not zero, from which on a dense matrix is faster."""
+ALWAYS_DENSE = 1 << 21
+SINGLE_PRECISION = 1 << 24
+"""Entries from which on a dense matrix is kept in float32."""
+MOST_PROJECTED = 2500
+"""Records, of which their products with each other are quickly decomposed."""
+NEGLIGIBLE = 1e-10
+
+
+class Linear(NamedTuple):
+    """The numbers of a `KmerClassifier`: logits = weight (x - mean) / scale + bias; (F,), (F,), (C, F) and (C,)."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+class Design(NamedTuple):
+    """What a solver reads, and how what it finds is read back.
+
+    Attributes:
+        matrix: (R', G): the records that say something, in `kept`, by numbers that the logits are linear in.
+        kept: Rows of the records in it.
+        mean, scale: Of the features (F,).
+        basis: (F, G) turns weights of the G numbers into those of the scaled features; None where they are the same.
+        centred: Whether the mean was taken off, which a sparse matrix would not bear.
+    """
+
+    matrix: np.ndarray | sparse.csr_array
+    kept: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+    basis: np.ndarray | None
+    centred: bool
+
+    def read_back(self, weight: np.ndarray, bias: np.ndarray) -> Linear:
+        """Return the linear model of the features for weights (C, G) and biases (C,) that fit the matrix."""
+        if self.basis is not None:
+            weight = weight @ self.basis.T
+        return Linear(self.mean, self.scale, weight, bias if self.centred else bias + weight @ (self.mean / self.scale))
+
+
+def num_entries(counts: sparse.csr_array) -> int:
+    """Return how many numbers the matrix of a design would hold before it is projected."""
+    size = math.prod(shape_of(counts))
+    return size if _is_dense(counts) else counts.nnz
+
+
+def is_projected(counts: sparse.csr_array) -> bool:
+    """Say whether a matrix is replaced by its principal components, of which there are as many as records."""
+    num_records, num_kmers = shape_of(counts)
+    return _is_dense(counts) and num_records < num_kmers and num_records <= MOST_PROJECTED
+
+
+def _is_dense(counts: sparse.csr_array) -> bool:
+    size = math.prod(shape_of(counts))
+    return size <= ALWAYS_DENSE or counts.nnz >= DENSE_SHARE * size
+
+
+def frequencies(counts: sparse.csr_array) -> sparse.csr_array:
+    """Divide counts (R, F) by their sums; a record without any stays zero."""
+    totals = np.maximum(counts.sum(axis=1), 1)
+    return sparse.csr_array(sparse.diags_array(1 / totals.astype(np.float64)) @ counts)
+
+
+def take_roots(values: sparse.csr_array, *, roots: bool) -> sparse.csr_array:
+    """Return frequencies, or their square roots."""
+    if not roots:
+        return values
+    return sparse.csr_array((np.sqrt(values.data), values.indices, values.indptr), shape=shape_of(values))
+
+
+def make_design(counts: sparse.csr_array, targets: np.ndarray, *, roots: bool) -> Design:
+    """Scale the features of records for logistic regression.
+
+    Frequencies are standardised each, as has been done from the first. Roots are divided by one number for all, after
+    which their variances are 1 on average: those of counts are alike already (Bartlett, Suppl. JRSS 1936), and rare
+    k-mers, which are mostly noise, would else weigh as much as the others.
+
+    Records without any whole k-mer say nothing, as in prediction: they are at the mean of a dense matrix, and left out
+    of a sparse one, unless all records of a class are such. Where there are fewer records than features, the matrix is
+    replaced by its principal components, all of them. Ridge penalties do not see the difference (Hastie and Tibshirani,
+    Biostatistics 2004), and the solver is faster by as much as there are fewer.
+
+    Args:
+        counts: (R, F).
+        targets: Classes (R,), or what labels each record has (R, C).
+        roots: Whether the features are the square roots of the frequencies.
+    """
+    values = take_roots(frequencies(counts), roots=roots)
+    speaks = np.diff(counts.indptr) > 0
+    num_speaking = max(1, np.count_nonzero(speaks))
+    mean = values.sum(axis=0) / num_speaking
+    squares = values.multiply(values).sum(axis=0) / num_speaking
+    variance = np.maximum(squares - mean**2, 0)
+    variance[variance <= NEGLIGIBLE * squares] = 0
+    if roots:
+        scale = np.full(len(mean), np.sqrt(variance.mean()) or 1.0)
+    else:
+        scale = np.where(variance > 0, np.sqrt(variance), 1.0)
+    if not _is_dense(counts) and len(np.unique(targets[speaks], axis=0)) == len(np.unique(targets, axis=0)):
+        kept = np.flatnonzero(speaks)
+        matrix = sparse.csr_array(values[kept] @ sparse.diags_array(1 / scale))
+        return Design(matrix, kept, mean, scale, None, centred=False)
+    matrix = (values.astype(np.float32) if num_entries(counts) > SINGLE_PRECISION else values).toarray()
+    matrix -= mean.astype(matrix.dtype)
+    matrix /= scale.astype(matrix.dtype)
+    matrix[~speaks] = 0
+    kept = np.arange(len(matrix))
+    if not is_projected(counts) or not matrix.any():  # where all records are alike there is no component
+        return Design(matrix, kept, mean, scale, None, centred=True)
+    powers, vectors = np.linalg.eigh((matrix @ matrix.T).astype(np.float64))
+    large = powers > NEGLIGIBLE * max(powers[-1], np.finfo(np.float64).tiny)
+    roots_of_powers = np.sqrt(powers[large])
+    basis = matrix.T @ (vectors[:, large] / roots_of_powers)
+    return Design(vectors[:, large] * roots_of_powers, kept, mean, scale, basis, centred=True)
+
+
+def find_logits(linear: Linear, counts: sparse.csr_array, *, roots: bool) -> np.ndarray:
+    """Return the logits (R, C) that a linear model gives to records by their counts (R, F)."""
+    values = take_roots(frequencies(counts), roots=roots)
+    scaled = linear.weight / linear.scale
+    logits = values @ scaled.T + (linear.bias - scaled @ linear.mean)
+    logits[np.diff(counts.indptr) == 0] = linear.bias
+    return logits
