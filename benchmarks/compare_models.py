@@ -6,7 +6,8 @@
 Every encoder has one layer (Mamba three, whose layers have no network of their own; ChordMixer and CDIL-CNN as many as
 the length asks for) and stands between the same stem, pooling and head; the width of its hidden layer (or
 what else sets its size, see `KNOBS`) is chosen so that the network has as many parameters as asked for. The
-convolutional baseline of the Genomic Benchmarks keeps its own size. All have the same learning rate, that of the
+convolutional baseline of the Genomic Benchmarks keeps its own size. No network has k-mers beside it, and all read both
+strands. All have the same learning rate, that of the
 default preset; it was found with that preset on insect mitochondria and tuned for none of the others. Each run is
 `genomix train` on a thread of its own, in a directory of its own; one that is finished is not run again unless it is
 now asked for otherwise. The label table must name the splits.
@@ -16,14 +17,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from candidates import Candidate
+from runs import Data, Outcome, Run, leave_with, limits, perform_all
 
 from genomix.config import PRESETS, NetworkConfig, make_config
 from genomix.nn.build import build_classifier
@@ -57,7 +57,7 @@ def count_parameters(preset: str, overrides: dict[str, Any], num_classes: int) -
 
 def size_like(preset: str, wanted: int, max_length: int, num_classes: int) -> Sized:
     """Find the size of an encoder at which the network comes nearest to `wanted` parameters."""
-    fixed: dict[str, Any] = {"model.max_length": max_length}
+    fixed: dict[str, Any] = {"model.max_length": max_length, "model.composition": None}
     config = make_config(preset).model
     if not isinstance(config, NetworkConfig):
         raise SystemExit(f"{preset} is not a network")
@@ -81,48 +81,30 @@ def size_like(preset: str, wanted: int, max_length: int, num_classes: int) -> Si
     return Sized(preset, overrides, count_parameters(preset, overrides, num_classes))
 
 
-def train(sized: Sized, options: argparse.Namespace) -> Path:
-    """Train one network, unless that is done, and return its run directory."""
-    out = Path(options.out) / sized.preset
-    asked = {"overrides": sized.overrides, "parameters": sized.num_parameters} | {
-        name: getattr(options, name) for name in CONDITIONS
-    }
-    record = out.with_suffix(".json")
-    if not (out / "metrics.json").exists() or not record.exists() or json.loads(record.read_text()) != asked:
-        shutil.rmtree(out, ignore_errors=True)
-        record.write_text(json.dumps(asked))
-        settings = [part for key, value in sized.overrides.items() for part in ("--set", f"{key}={value}")]
-        command = [sys.executable, "-m", "genomix", "train", options.sequences, options.labels, "-o", str(out)]
-        command += ["--model", sized.preset, *settings, "--budget", f"{60 * options.minutes:.0f}s", "--threads", "1"]
-        command += [
-            "--max-epochs",
-            "100000",
-            "--set",
-            "training.patience=100000",
-            "--no-baselines",
-            "--quiet",
-            "--force",
-        ]
-        command += ["--seed", str(options.seed), "--learning-rate", str(options.learning_rate)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            command, check=False, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        if done.returncode:
-            print(f"{sized.preset}: exit code {done.returncode}\n{done.stderr}", file=sys.stderr, flush=True)
-    return out
+def plan(sized: Sized, options: argparse.Namespace, data: Data) -> Run:
+    """Return the run that trains one network until the time is up."""
+    assignments = tuple(f"{key}={'null' if value is None else value}" for key, value in sized.overrides.items())
+    flags = (
+        "--strands",
+        "both",
+        *limits(f"{60 * options.minutes:.0f}s", None),
+        "--learning-rate",
+        str(options.learning_rate),
+    )
+    candidate = Candidate(sized.preset, sized.preset, assignments)
+    return Run(Path(options.out) / sized.preset, candidate, data, options.seed, flags)
 
 
-def row_of(sized: Sized, out: Path) -> dict[str, Any]:
+def row_of(sized: Sized, outcome: Outcome) -> dict[str, Any]:
     """Return what came of a run; without metrics if it failed."""
     sizes = {key.removeprefix("model.encoder."): value for key, value in sized.overrides.items() if "encoder" in key}
     row: dict[str, Any] = {"model": sized.preset, "parameters": sized.num_parameters, "sizes": sizes}
-    if not (out / "metrics.json").exists():
+    if outcome.failure:
         return row
-    measured = json.loads((out / "metrics.json").read_text())["metrics"]
+    measured = outcome.metrics["metrics"]
     values, intervals = measured["values"], measured["intervals"]
     metrics = {name: [values[name], intervals[name]["low"], intervals[name]["high"]] for name in METRICS}
-    return row | {"epochs": count_epochs(out)} | metrics
+    return row | {"epochs": outcome.meta["training"]["epochs"]} | metrics
 
 
 def to_markdown(results: dict[str, Any]) -> str:
@@ -136,12 +118,7 @@ def to_markdown(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def count_epochs(out: Path) -> int:
-    """Return how many passes over the training records a run made."""
-    return len((out / "history.csv").read_text().splitlines()) - 1
-
-
-def main() -> None:
+def main() -> int:
     """Train what is not trained yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sequences")
@@ -159,22 +136,22 @@ def main() -> None:
     options = parser.parse_args()
     with Path(options.labels).open() as table:
         num_classes = len({line.split("\t")[1] for line in table.read().splitlines()[1:]})
-    Path(options.out).mkdir(parents=True, exist_ok=True)
     models = options.models or [name for name in PRESETS if name not in LEFT_OUT]
     networks = [size_like(name, options.parameters, options.max_length, num_classes) for name in models]
     for network in networks:
         print(network.preset, network.num_parameters, network.overrides, file=sys.stderr, flush=True)
-    with ThreadPoolExecutor(options.jobs) as pool:
-        runs = list(pool.map(lambda network: train(network, options), networks))
+    data = Data(Path(options.sequences), Path(options.labels))
+    outcomes = perform_all([plan(network, options, data) for network in networks], options.jobs)
     results = {
         "title": options.title,
         **{name: getattr(options, name) for name in (*CONDITIONS, "jobs")},
-        "rows": [row_of(network, out) for network, out in zip(networks, runs, strict=True)],
+        "rows": [row_of(network, outcome) for network, outcome in zip(networks, outcomes, strict=True)],
     }
     print(to_markdown(results))
     if options.results:
         Path(options.results).write_text(json.dumps(results, indent=1) + "\n")
+    return int(any(outcome.failure for outcome in outcomes))
 
 
 if __name__ == "__main__":
-    main()
+    leave_with(main)

@@ -1,30 +1,55 @@
-"""Writes measured figures into the cards of the models, docs/models.md and docs/simulate.md, between their marks.
+"""Writes measured figures into the cards of the models and the pages that have marks for them.
 
 The figures are read from benchmarks/results: `speed.csv` and `speed-busy.csv`, which `genomix benchmark --csv` writes,
-any number of `.json` files, which `compare_models.py --results` writes, and `adding.jsonl`, which `length_error.py`
-writes.
+any number of `.json` files, which `compare_models.py --results` writes, `adding.jsonl`, which `length_error.py` writes,
+and `accuracy.tsv`, which `accuracy.py` writes. The pages are docs/models.md, docs/simulate.md and docs/accuracy.md.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from accuracy_tables import card_text, write_markdown
 from compare_models import METRICS, to_markdown
+from measured import Row, read_tsv
+
+from genomix.runtime import write_text
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
+COMPARISON = {"title", "max_length", "minutes", "rows"}
+"""Keys of the results of a comparison; other files of results do not have them all."""
+MEASURED, ACCURACY = "measured", "accuracy"
+"""Names of marks: what stands between `<!-- NAME -->` and `<!-- /NAME -->` is written by commands."""
 
 
-def replace_marked(path: Path, text: str) -> None:
-    """Put a text between the marks of a file; a file without them is left alone."""
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, behind = rest.partition(END)
+def replace_marked(path: Path, text: str, name: str = MEASURED) -> bool:
+    """Put a text between the marks of a file, and say whether there are any; a file without them is left alone."""
+    start, stop = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, begin, rest = path.read_text(encoding="utf-8").partition(start)
+    _, end, behind = rest.partition(stop)
     if begin and end:
-        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{behind}", encoding="utf-8")
+        write_text(path, f"{before}{begin}\n{text}\n{end}{behind}")
+    return bool(begin and end)
+
+
+def write_accuracy_page(rows: Sequence[Row]) -> None:
+    """Put the tables of `accuracy.py` into docs/accuracy.md."""
+    replace_marked(ROOT / "docs" / "accuracy.md", write_markdown(rows))
+
+
+def write_accuracy_cards(rows: Sequence[Row]) -> None:
+    """Put what each model reached by `accuracy.py` into its card; one without marks gets a section at its end."""
+    for card in sorted((ROOT / "models").glob("*/README.md")):
+        text = card_text(rows, card.parent.name)
+        if text and not replace_marked(card, text, ACCURACY):
+            before = card.read_text(encoding="utf-8").rstrip("\n")
+            marked = f"<!-- {ACCURACY} -->\n{text}\n<!-- /{ACCURACY} -->"
+            write_text(card, f"{before}\n\n## Accuracy on sets with official splits\n\n{marked}\n")
 
 
 def read_speed() -> list[dict[str, str]]:
@@ -40,7 +65,7 @@ def read_speed() -> list[dict[str, str]]:
 def read_comparisons() -> list[dict[str, Any]]:
     """Return the results of comparisons on sets of data."""
     found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    return sorted(found, key=lambda results: results["max_length"])
+    return sorted((one for one in found if one.keys() >= COMPARISON), key=lambda results: results["max_length"])
 
 
 def number(text: str) -> str:
@@ -134,6 +159,11 @@ def main() -> None:
         replace_marked(ROOT / "docs" / "simulate.md", error_table(rows))
     if whole:
         replace_marked(ROOT / "docs" / "models.md", "\n\n".join(whole))
+    accuracy = RESULTS / "accuracy.tsv"
+    if accuracy.exists():
+        rows = read_tsv(accuracy)
+        write_accuracy_page(rows)
+        write_accuracy_cards(rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,126 @@
+"""Ablations: variants that can be built, and differences paired by set and seed."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from genomix.errors import NoInputError, UsageError
+from genomix.nn.build import build_classifier
+
+pytestmark = pytest.mark.usefixtures("_benchmark_scripts")
+VARIANTS = Path(__file__).parent.parent.parent / "benchmarks" / "ablations.yaml"
+
+
+def row_of(model, value, name="mito", seed=0, **others):
+    row = {"set": name, "model": model, "seed": seed, "failure": "", "mcc": value, "log_loss": value, "jobs": 1}
+    row |= {"parameters": 1, "seconds": 1, "epochs": 1, "device": "cpu", "threads": 1, "processor": "P", "torch": "2"}
+    return row | {"date": "2026-01-02", "commit": "abc"} | others
+
+
+@pytest.fixture
+def rows():
+    """On one set the variant is better by 0.1 and 0.3, on the other worse by 0.1; one seed has no partner."""
+    return [
+        row_of("default", 0.5),
+        row_of("default", 0.6, seed=1),
+        row_of("default", 0.9, "tf"),
+        row_of("other", 0.6),
+        row_of("other", 0.9, seed=1),
+        row_of("other", 0.8, "tf"),
+        row_of("other", 0.1, "tf", seed=1),
+        row_of("default", None, "tf", seed=2, failure="exit code 2: no"),
+    ]
+
+
+class TestVariants:
+    def test_all_of_the_file_are_networks(self):
+        from ablations import read_variants
+        from candidates import Candidate
+
+        variants = read_variants(VARIANTS, Candidate("paramixer", "paramixer"))
+        assert variants[0].name == "default"
+        assert len({one.config.model_dump_json() for one in variants}) == len(variants) > 5
+        for one in variants:
+            assert (
+                sum(
+                    part.numel()
+                    for part in build_classifier(one.config.model.model_copy(update={"max_length": 64}), 2).parameters()
+                )
+                > 0
+            )
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("- a\n", "must have a name and a list"),
+            ("a: [model.poling=max]\n", r"variant 'a'.*poling"),
+            ("default: []\n", "two variants have the same name"),
+            ("a: [\n", "not valid YAML"),
+        ],
+    )
+    def test_mistakes_name_the_file(self, tmp_path, text, message):
+        from ablations import read_variants
+        from candidates import Candidate
+
+        path = tmp_path / "mine.yaml"
+        path.write_text(text)
+        with pytest.raises(UsageError, match=rf"mine\.yaml: {message}"):
+            read_variants(path, Candidate("paramixer", "paramixer"))
+        path.unlink()
+        with pytest.raises(NoInputError, match=r"mine\.yaml: cannot read"):
+            read_variants(path, Candidate("paramixer", "paramixer"))
+
+
+class TestDifferences:
+    def test_they_are_paired(self, rows):
+        from ablations import differences_of
+
+        found = differences_of(rows, "mcc")
+        assert found == {"other": {"mito": pytest.approx([0.1, 0.3]), "tf": pytest.approx([-0.1])}}
+
+    def test_mean_and_standard_error(self):
+        from ablations import summarise
+
+        assert str(summarise([0.1, 0.3])) == "+0.200 ± 0.100"
+        assert str(summarise([-0.1])) == "-0.100"
+
+    def test_sign_test(self):
+        from ablations import sign_test
+
+        assert sign_test([1.0, 0.2, 3.0, 0.1, 0.0]) == pytest.approx(2 / 16)
+        assert sign_test([1.0, -1.0]) == 1
+        assert sign_test([0.0, 0.0]) is None
+
+    def test_the_table(self, rows):
+        from ablations import to_markdown
+
+        usual, other = ([cell.strip() for cell in line.split("|")[1:-1]] for line in _lines(to_markdown(rows, "mcc")))
+        assert usual[:6] == ["default", "-", "-", "-", "-", "-"]
+        assert usual[-1] == "3 of 4; failed: exit code 2: no"
+        assert other[:6] == ["other", "+0.200 ± 0.100", "-0.100", "+0.050 ± 0.150", "2 / 1", "1.000"]
+        assert [cell.strip() for cell in _lines(to_markdown(rows, "log_loss"))[1].split("|")][5] == "1 / 2"
+
+
+def test_all_are_trained_alike_and_judged_on_validation(make_set, trainer, call_script, tmp_path, capsys):
+    import ablations
+
+    trainer.accuracies = {"pooling=max": 0.75}
+    folder = make_set("mito")
+    words = ("--sets", "mito", "--only", "max pooling", "--seeds", 3, 4, "--epochs", 7)
+    assert call_script(ablations, folder.parent, *words, "--results", tmp_path / "found") == 0
+    assert all("--max-epochs 7 --set training.patience=7" in " ".join(call) for call in trainer.calls)
+    assert len(trainer.calls) == 4
+    with (tmp_path / "found-differences.tsv").open() as table:
+        (row,) = csv.DictReader(table, delimiter="\t")
+    assert (row["variant"], row["set"], row["pairs"]) == ("max pooling", "mito", "2")
+    assert float(row["mean"]) == pytest.approx(0.25)
+    assert "| max pooling | +0.250 ± 0.000 |" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="--only 'min pooling'"):
+        call_script(ablations, folder.parent, "--sets", "mito", "--only", "min pooling")
+    with pytest.raises(UsageError, match="choose one"):
+        call_script(ablations, folder.parent, "--sets", "mito", "--epochs", 7, "--budget", "1m")
+
+
+def _lines(text):
+    return [line for line in text.splitlines() if line.startswith(("| default", "| other"))]

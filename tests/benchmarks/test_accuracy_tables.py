@@ -1,0 +1,123 @@
+"""Tables of accuracy: the best first and bold, what failed behind, and figures where they belong."""
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("_benchmark_scripts")
+
+
+def row_of(model, mcc, seed=0, name="mito", **others):
+    """Return a row whose log loss is 1 - MCC and whose other metrics are its MCC."""
+    from measured import METRICS
+
+    row = {"set": name, "budget": "", "jobs": 1, "model": model, "seed": seed, "failure": "", "split": "test"}
+    row["records"] = 20
+    for metric in METRICS:
+        value = 1 - mcc if metric == "log_loss" else mcc
+        row |= {metric: value, f"{metric}_low": value - 0.1, f"{metric}_high": value + 0.2}
+    row |= {"parameters": 1000, "seconds": 2.0 + seed, "epochs": 3, "device": "cpu", "threads": 1}
+    return row | {"processor": "P", "torch": "2", "date": "2026-01-02", "commit": "abc"} | others
+
+
+def failed(model, seed=0):
+    return {"set": "mito", "budget": "", "jobs": 1, "model": model, "seed": seed, "failure": "exit code 2: no"}
+
+
+@pytest.fixture
+def rows():
+    return [row_of("second", 0.5), failed("lost"), row_of("first", 0.7), row_of("first", 0.9, seed=1)]
+
+
+class TestOneSet:
+    def test_best_first_and_bold_and_failures_behind(self, rows):
+        from accuracy_tables import set_table
+
+        lines = set_table(rows).splitlines()[2:]
+        assert [line.split("`")[1] for line in lines] == ["first", "second", "lost"]
+        cells = [cell.strip() for cell in lines[0].split("|")[2:-1]]
+        assert cells[0] == "**0.800 [0.700, 1.000] ± 0.141**"
+        assert cells[5] == "**0.200 [0.100, 0.400] ± 0.141**"
+        assert cells[6:] == ["1,000", "2", "3", "2"]
+        assert "**" not in lines[1]
+        assert "0.500 [0.400, 0.700] |" in lines[1]
+        assert "0 of 1; failed: exit code 2: no" in lines[2]
+
+    def test_a_mean_over_the_seeds_that_did_not_fail(self, rows):
+        from accuracy_tables import set_table
+
+        (line,) = (one for one in set_table([*rows, failed("second", 1)]).splitlines() if "second" in one)
+        assert "0.500 [0.400, 0.700] |" in line
+        assert "1 of 2; failed" in line
+
+    def test_undefined_metrics(self):
+        from accuracy_tables import set_table
+
+        table = set_table([row_of("one", 0.5, roc_auc=None, roc_auc_low=None, roc_auc_high=None, mcc_low=None)])
+        assert [cell.strip() for cell in table.splitlines()[2].split("|")][2] == "**0.500**"
+        assert [cell.strip() for cell in table.splitlines()[2].split("|")][6] == "-"
+
+    def test_it_is_said_what_the_figures_are_of(self, rows):
+        from accuracy_tables import judged_on
+
+        assert judged_on(rows) == "Judged on 20 test records."
+        assert "(the set has no test split)" in judged_on([row_of("one", 0.5, split="val")])
+        assert "(--judge val)" in judged_on([row_of("one", 0.5, split="val", judge="val")])
+
+
+class TestAllSets:
+    def test_a_row_a_set_and_a_column_a_model(self, rows):
+        from accuracy_tables import wide_table
+
+        lines = wide_table([*rows, row_of("second", 0.25, name="tf")], "mcc").splitlines()
+        assert lines[0] == "| set | `second` | `lost` | `first` |"
+        assert lines[2] == "| mito | 0.500 | - | **0.800 ± 0.141** |"
+        assert lines[3] == "| tf | **0.250** | - | - |"
+
+    def test_the_same_from_a_file(self, rows, tmp_path):
+        from accuracy_tables import write_markdown
+        from measured import read_tsv, write_tsv
+
+        write_tsv(tmp_path / "rows.tsv", rows)
+        assert write_markdown(read_tsv(tmp_path / "rows.tsv")) == write_markdown(rows)
+
+
+class TestDocuments:
+    @pytest.fixture
+    def root(self, tmp_path, monkeypatch):
+        import write_cards
+
+        monkeypatch.setattr(write_cards, "ROOT", tmp_path)
+        for name in ("docs", "models/first", "models/second", "models/other"):
+            (tmp_path / name).mkdir(parents=True)
+        (tmp_path / "docs" / "accuracy.md").write_text("before\n<!-- measured -->\nold\n<!-- /measured -->\nbehind\n")
+        (tmp_path / "models/first/README.md").write_text("# first\n\n<!-- measured -->\nkept\n<!-- /measured -->\n")
+        (tmp_path / "models/second/README.md").write_text("# second\n<!-- accuracy -->\n<!-- /accuracy -->\nbehind\n")
+        (tmp_path / "models/other/README.md").write_text("# other\n")
+        return tmp_path
+
+    def test_the_page_keeps_what_is_around_its_marks(self, root, rows):
+        from write_cards import write_accuracy_page
+
+        write_accuracy_page(rows)
+        text = (root / "docs" / "accuracy.md").read_text()
+        assert text.startswith("before\n<!-- measured -->\n")
+        assert text.endswith("<!-- /measured -->\nbehind\n")
+        assert "\nold\n" not in text
+        assert "0.800" in text
+
+    def test_cards_have_their_own_rows_once(self, root, rows):
+        from write_cards import write_accuracy_cards
+
+        for _ in range(2):
+            write_accuracy_cards(rows)
+        first, second = ((root / f"models/{name}/README.md").read_text() for name in ("first", "second"))
+        assert first.count("0.800 [0.700, 1.000] ± 0.141") == 5
+        assert first.startswith("# first\n\n<!-- measured -->\nkept\n<!-- /measured -->\n\n## Accuracy")
+        assert "0.800" not in second
+        assert second.count("0.500") == 6
+        assert second.endswith("<!-- /accuracy -->\nbehind\n")
+        assert (root / "models/other/README.md").read_text() == "# other\n"
+
+    def test_results_of_other_kinds_are_no_comparisons(self):
+        from write_cards import read_comparisons
+
+        assert {"promoters", "dengue"} <= {word for one in read_comparisons() for word in one["title"].split()}
