@@ -124,7 +124,8 @@ class TrainingConfig(Section):
     Attributes:
         reverse_complement: Read half of the pieces from the other strand; None for yes, unless k-mers counted on the
             strand that is given tell the classes apart better than k-mers of both.
-        mask_fraction: Share of the bases that a network does not see, others in each step.
+        mask_fraction: Share of the bases that a network does not see, others in each step; None for a fifth where the
+            training records are read whole, and none where they are cropped, which is other bases anyway.
     """
 
     max_epochs: PositiveInt | None = None
@@ -143,7 +144,7 @@ class TrainingConfig(Section):
     batch_bases: PositiveInt | None = None
     classes: Literal["natural", "weighted", "sampled"] = "natural"
     reverse_complement: bool | None = None
-    mask_fraction: Fraction = 0.2
+    mask_fraction: Fraction | None = None
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     deterministic: bool = False

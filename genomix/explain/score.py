@@ -115,8 +115,7 @@ def logits(
         return network
     multi_label = model.is_multi_label
     kmers = [
-        composition.score(torch.from_numpy(np.ascontiguousarray(tokens)), multi_label=multi_label).numpy()
-        for tokens in records
+        composition.score(torch.from_numpy(np.array(tokens)), multi_label=multi_label).numpy() for tokens in records
     ]
     scores = network if multi_label else log_softmax(network, axis=1)
     return composition.network * scores + composition.kmers * np.stack(kmers)

@@ -125,13 +125,16 @@ class Scorer:
             yield self._normalise(pending.popleft())
 
     def score_composition(self, tokens: np.ndarray) -> np.ndarray:
-        """Return what the k-mers of a record, tokens (N,), say alone: scores (C,), the mean over the strands read."""
+        """Return what the k-mers of a record, tokens (N,), say alone: scores (C,).
+
+        They are those of the strand that is given, whatever the network reads: canonical ones are the same on both, and
+        others were learnt on it.
+        """
         composition = self.model.composition
         if composition is None:
             raise AssertionError("this model is a network alone")
-        multi_label = self.model.is_multi_label
-        strands = [torch.from_numpy(strand.copy()) for strand in self._strands(tokens)]
-        return np.mean([composition.score(strand, multi_label=multi_label).numpy() for strand in strands], axis=0)
+        given = torch.from_numpy(np.array(tokens))
+        return composition.score(given, multi_label=self.model.is_multi_label).numpy()
 
     def _enqueue(self, tokens: np.ndarray, record: _Pending) -> None:
         composition = self.model.composition

@@ -12,7 +12,6 @@ from genomix.data.reference_fit import make_reference
 from genomix.data.splits import Splits
 from genomix.scoring import fit_calibration, fit_composition, make_scorer
 from genomix.train.kmer import Found, describe
-from genomix.train.record import write_baseline
 
 LOG = logging.getLogger("genomix")
 
@@ -30,7 +29,6 @@ def complete(model: Model, records: LabelledRecords, splits: Splits, found: Foun
     train, val = records.indices[splits.train], records.indices[splits.val]
     if found is not None and isinstance(model.config.model, NetworkConfig):
         model.config.model.composition = found.config
-        write_baseline(model.path, found, model.config.training.metric)
         scorer, truth = make_scorer(model, device=device), records.truth[splits.val]
         model.composition = fit_composition(scorer, found.classifier, records.store, val.tolist(), truth)
         model.meta.num_parameters += sum(parameter.numel() for parameter in found.classifier.parameters())

@@ -164,6 +164,9 @@ class Fit:
         progress.since_best += 1
         if is_frozen(self.config, progress.epoch) and self.config.freeze_epochs is not None:
             progress.since_best = 0  # what will be learnt from then on has had no chance yet
+        before = [row.validation["log_loss"] for row in progress.history if row.validation]
+        if scores and before and scores["log_loss"] < min(before):
+            progress.since_best = 0  # it learns, though the metric does not show it yet
         row = progress.end_epoch(scores, is_best=is_best, seconds=self._clock.seconds)
         progress.finished = finished or (bool(scores) and progress.since_best >= (self.config.patience or max_epochs))
         self.on_epoch(row)

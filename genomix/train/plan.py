@@ -22,8 +22,10 @@ STEPS_AN_EPOCH = 25
 """That a step may be of `FEWEST_OF_MANY` records, however long, rather than of `FEWEST_RECORDS`."""
 MOST_BASES = 400_000_000
 """That are read in a training, about."""
+HIDDEN = 0.2
+"""Share of the bases of records that are read whole again and again."""
 MOST_PASSES = 30
-"""Times that a base is read at most, on average: records that are read whole are soon known by heart."""
+"""Epochs at most where records are read whole, and so are soon known by heart."""
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 400
 VALIDATION_SHARE = 0.5
 FEWEST_VALIDATIONS = 20
@@ -66,8 +68,12 @@ def resolve(
     if model.max_length is None:
         model.max_length = _choose_length(lengths)
         said.append(f"model.max_length: {model.max_length} bp (training records: {_describe(lengths)})")
+    whole = int(lengths.max()) <= model.max_length
+    if training.mask_fraction is None:
+        training.mask_fraction = HIDDEN if whole else 0.0
+        if whole:
+            said.append(f"training.mask_fraction: {HIDDEN}, as records are read whole")
     if model.pooling is None:
-        whole = int(lengths.max()) <= model.max_length
         model.pooling = "regions" if whole else "mean"
         said.append(f"model.pooling: {model.pooling}, as records are {'read whole' if whole else 'cropped'}")
     if training.reverse_complement is None and model.both_strands:
@@ -91,8 +97,7 @@ def resolve(
         _fit_into_memory(config, model, longest, num_classes, device, num_shares, said)
     if training.max_epochs is None:
         steps = max(1, math.ceil(len(lengths) / training.batch_records))
-        passes = math.ceil(MOST_PASSES * int(lengths.sum()) / int(seen.sum()))
-        wanted = min(round(MOST_BASES / int(seen.sum())), passes)
+        wanted = min(round(MOST_BASES / int(seen.sum())), MOST_PASSES if whole else MOST_EPOCHS)
         training.max_epochs = int(np.clip(wanted, FEWEST_EPOCHS, MOST_EPOCHS))
         said.append(f"training.max_epochs: {training.max_epochs} ({steps} steps an epoch)")
     if training.validate_every is None:
@@ -103,7 +108,7 @@ def resolve(
             said.append(f"training.validate_every: {training.validate_every} epochs")
     if training.patience is None:
         training.patience = max(10, training.max_epochs // 4, 5 * training.validate_every)
-        said.append(f"training.patience: {training.patience} epochs without a better {training.metric}")
+        said.append(f"training.patience: {training.patience} epochs without a better {training.metric} or log loss")
     stride = config.prediction.stride
     if stride is not None and stride > model.max_length:
         raise UsageError(f"prediction.stride: {stride} leaves gaps between windows of {model.max_length} bp")

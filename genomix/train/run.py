@@ -32,7 +32,7 @@ from genomix.train.complete import complete
 from genomix.train.division import divide
 from genomix.train.history import Epoch, Step
 from genomix.train.init import InitFrom, check_freezing, start_from
-from genomix.train.kmer import Found, choose_kmer, reads_one_strand
+from genomix.train.kmer import Found, choose_canonical, choose_kmer, reads_one_strand
 from genomix.train.measure import Measured, measure
 from genomix.train.memory import telling_out_of_memory
 from genomix.train.network import NetworkTraining
@@ -147,6 +147,8 @@ class Training:
             telling_out_of_memory(self.device),
         ):
             self._say_start(splits, said)
+            if self.found is not None:
+                write_baseline(self.path, self.found, config.training.metric)
             if self.checks and not (self.resume and (self.path / checkpoint.CHECKS).is_file()):
                 check(self.records, splits, self.config, self.path)
             write_text(self.path / checkpoint.CONFIG, to_yaml(config))
@@ -217,8 +219,10 @@ class Training:
     def _composition_of(self, model: Model, splits: Splits) -> Found | None:
         """Return the k-mer classifier that is to speak beside the network of a model, if one is."""
         network = model.config.model
-        is_alone = not isinstance(network, NetworkConfig) or network.composition is None
-        return None if is_alone else self.search(splits)
+        if not isinstance(network, NetworkConfig) or network.composition is None:
+            return None
+        found, both = self.search(splits), model.config.training.reverse_complement or network.both_strands
+        return choose_canonical(found, self.records, splits, model.config.training) if both else found
 
     def resolve(self, splits: Splits) -> tuple[Config, list[str]]:
         """Decide what the configuration leaves open, and say a sentence for each value.

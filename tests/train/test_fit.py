@@ -163,6 +163,18 @@ def test_training_stops_when_patience_is_used_up(make_fit):
     assert len(fit.run()) == 5
 
 
+def test_a_lower_log_loss_is_reason_enough_to_go_on(make_fit):
+    """The metric may stand still, as where all records are given the commonest class, while a network learns."""
+    falling = iter([*np.linspace(0.55, 0.75, 8), *[0.75] * 40])
+
+    def learns(_):
+        share = next(falling)
+        return np.tile([share, 1 - share], (NUM_RECORDS, 1))
+
+    history = make_fit(validate=learns, metric="accuracy", max_epochs=40, patience=3).run()
+    assert [row.best for row in history] == [True] * 8 + [False] * 3
+
+
 def test_log_loss_is_better_when_lower(make_fit):
     history = make_fit(validate=scripted([0.75, 0.5, 1.0]), metric="log_loss", max_epochs=3).run()
     assert [row.best for row in history] == [True, False, True]

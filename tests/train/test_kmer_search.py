@@ -12,7 +12,7 @@ from genomix.config import KmerConfig, make_config
 from genomix.data.label_sets import LabelKind
 from genomix.data.splits import divide_records
 from genomix.metrics import score
-from genomix.train.kmer import choose_kmer, fit_kmer, format_candidates, reads_one_strand, search
+from genomix.train.kmer import choose_canonical, choose_kmer, fit_kmer, format_candidates, reads_one_strand, search
 from genomix.train.kmer.candidates import Candidate, choose, describe
 
 MOTIF = "GATTACA"
@@ -297,3 +297,18 @@ class TestConfig:
     def test_naive_bayes_has_neither_c_nor_roots(self, wrong):
         with pytest.raises(ValueError, match="naive Bayes"):
             KmerConfig(classifier="naive-bayes", **wrong)
+
+
+class TestBothStrands:
+    def test_the_best_that_says_the_same_of_both_is_taken(self, strands_apart):
+        asked = make_config()
+        splits = divide_records(strands_apart, asked.data, 0)
+        found = choose_kmer(KmerConfig(), strands_apart, splits, asked.training)
+        assert found.config.strands == "forward"
+        both = choose_canonical(found, strands_apart, splits, asked.training)
+        assert both.config.strands == "canonical"
+        assert both.candidates == found.candidates
+        worths = [one.value for one in found.candidates if one.config.strands == "canonical"]
+        (own,) = [one.value for one in found.candidates if one.config == both.config]
+        assert own >= max(worths) - 1 / len(splits.val)
+        assert choose_canonical(both, strands_apart, splits, asked.training) is both

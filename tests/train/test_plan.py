@@ -219,3 +219,11 @@ def test_a_kmer_model_has_nothing_to_decide(resolve):
     assert config == make_config("kmer")
     assert config.prediction.strands == "forward"
     assert said == []
+
+
+def test_bases_are_hidden_where_records_are_read_whole(resolve):
+    config, said = resolve()
+    assert config.training.mask_fraction == plan.HIDDEN
+    assert f"training.mask_fraction: {plan.HIDDEN}, as records are read whole" in said
+    assert resolve(model__max_length=299)[0].training.mask_fraction == 0
+    assert resolve(training__mask_fraction=0.1)[0].training.mask_fraction == 0.1

@@ -100,6 +100,21 @@ def choose_kmer(config: KmerConfig, records: LabelledRecords, splits: Splits, tr
     return found
 
 
+def choose_canonical(found: Found, records: LabelledRecords, splits: Splits, training: TrainingConfig) -> Found:
+    """Return the best of what a search found that says the same of both strands, fitted; itself if it does already.
+
+    That is what goes with a network that reads both strands.
+    """
+    canonical = [one for one in found.candidates if one.config.strands == "canonical"]
+    if found.config.strands == "canonical" or not canonical:
+        return found
+    best = choose(canonical, training.metric, len(splits.val)).config
+    rows, targets = records.indices[splits.train], records.truth[splits.train]
+    balanced, num_classes = training.classes != "natural", len(records.classes)
+    classifier = fit_kmer(best, records.store, rows, targets, num_classes, training.seed, balanced=balanced)
+    return found._replace(config=best, classifier=classifier)
+
+
 def reads_one_strand(candidates: Sequence[Candidate], num_records: int) -> bool | None:
     """Say whether k-mers of the strand that is given tell the classes apart better than those of both strands.
 
