@@ -25,7 +25,7 @@ MOST_BASES = 400_000_000
 HIDDEN = 0.2
 """Share of the bases of records that are read whole again and again."""
 MOST_PASSES = 30
-"""Epochs at most where records are read whole, and so are soon known by heart."""
+"""Times that a base is read at most, on average: records that are read again and again are known by heart."""
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 400
 VALIDATION_SHARE = 0.5
 FEWEST_VALIDATIONS = 20
@@ -97,7 +97,8 @@ def resolve(
         _fit_into_memory(config, model, longest, num_classes, device, num_shares, said)
     if training.max_epochs is None:
         steps = max(1, math.ceil(len(lengths) / training.batch_records))
-        wanted = min(round(MOST_BASES / int(seen.sum())), MOST_PASSES if whole else MOST_EPOCHS)
+        passes = math.ceil(MOST_PASSES * int(lengths.sum()) / int(seen.sum()))
+        wanted = min(round(MOST_BASES / int(seen.sum())), passes)
         training.max_epochs = int(np.clip(wanted, FEWEST_EPOCHS, MOST_EPOCHS))
         said.append(f"training.max_epochs: {training.max_epochs} ({steps} steps an epoch)")
     if training.validate_every is None:
