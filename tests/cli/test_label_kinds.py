@@ -5,19 +5,9 @@ import random
 
 import numpy as np
 import pytest
-from tiny import rows_of, to_fasta, to_table
+from tiny import KMER, rows_of, to_fasta, to_table
 
-QUICK = (
-    "--model",
-    "kmer",
-    "--set",
-    "model.k=3",
-    "--set",
-    "model.inverse_regularisation=1",
-    "--threads",
-    "1",
-    "--no-checks",
-)
+QUICK = (*KMER, "--no-checks")
 TREE = {
     "A;x;1": (4, 1, 1, 4),
     "A;x;2": (4, 1, 2, 3),

@@ -5,19 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny import rows_of
+from tiny import KMER, rows_of
 
-QUICK = (
-    "--model",
-    "kmer",
-    "--set",
-    "model.k=3",
-    "--set",
-    "model.inverse_regularisation=1",
-    "--threads",
-    "1",
-    "--no-checks",
-)
+QUICK = (*KMER, "--no-checks")
 
 
 @pytest.fixture(scope="module")

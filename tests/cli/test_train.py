@@ -13,7 +13,7 @@ import time
 import pytest
 import yaml
 from safetensors.numpy import load_file
-from tiny import TINY, rows_of, to_fasta, to_table
+from tiny import KMER, TINY, rows_of, to_fasta, to_table
 
 from genomix.config import make_config
 
@@ -27,7 +27,7 @@ FILES = {
     "predictions.tsv",
     "train.log",
 }
-QUICK = ("--model", "kmer", "--set", "model.k=3", "--set", "model.inverse_regularisation=1", "--threads", "1")
+QUICK = KMER
 SEARCHED = ("--model", "kmer", "--threads", "1")
 """What `kmer_run` is trained with."""
 
