@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from candidates import SYNTAX, parse_candidates
-from curves import curve_table, draw
-from measured import METRICS, exit_code, row_of, write_results
-from runs import Data, Run, add_run_options, leave_with, limits, perform_all
+from curves import perform_curve
+from measured import METRICS
+from runs import Data, Run, add_run_options, leave_with, limits
 from sets import add_judge_option, open_sets, runs_on
 
 from genomix.data.labels import load_labelled
@@ -99,15 +99,7 @@ def main() -> int:
     add_run_options(parser)
     add_judge_option(parser)
     options = parser.parse_args()
-    runs, places = plan(options)
-    rows = []
-    for outcome in perform_all(runs, options.jobs):
-        point, max_length = places[outcome.run.path]
-        rows.append({"point": point, "x": max_length} | row_of(outcome))
-    write_results(options.results, curve_table(rows, options.metric, "context (bp)"), rows=rows)
-    if options.plot:
-        draw(rows, options.metric, options.plot, "bases read at once")
-    return exit_code(rows)
+    return perform_curve(*plan(options), options, heading="context (bp)", axis="bases read at once")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,25 @@ Rows have, beside what `measured.row_of` gives, `point` (what the table calls th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from measured import TITLES, Row, best_of, conditions, markdown_table, mean_of, succeeded, summarise
+from measured import (
+    TITLES,
+    Row,
+    best_of,
+    conditions,
+    exit_code,
+    markdown_table,
+    mean_of,
+    row_of,
+    succeeded,
+    summarise,
+    write_results,
+)
+from runs import Run, perform_all
 
 from genomix.benchmark.plot import DOTS_PER_INCH, MARKERS
 from genomix.runtime import atomic_path
@@ -16,6 +31,33 @@ from genomix.runtime import atomic_path
 SIZE_INCHES = (7.0, 4.5)
 BESIDE = 1.02
 """Factor between the places of two models at one point, so that their bars can be told apart."""
+
+
+def perform_curve(
+    runs: Sequence[Run],
+    places: Mapping[Path, tuple[str, float]],
+    options: argparse.Namespace,
+    *,
+    heading: str,
+    axis: str,
+) -> int:
+    """Train what is not trained yet, write the tables, draw the picture if one is asked for, and return the exit code.
+
+    Args:
+        runs: What to train.
+        places: Of each run, by its path, what the table calls its point, and where it is on the axis.
+        options: Those of the command line: `jobs`, `results`, `metric`, `plot`.
+        heading: What the table calls the points.
+        axis: What the picture calls them.
+    """
+    rows: list[dict[str, Any]] = []
+    for outcome in perform_all(runs, options.jobs):
+        point, x = places[outcome.run.path]
+        rows.append({"point": point, "x": x} | row_of(outcome))
+    write_results(options.results, curve_table(rows, options.metric, heading), rows=rows)
+    if options.plot:
+        draw(rows, options.metric, options.plot, axis)
+    return exit_code(rows)
 
 
 def curve_table(rows: Sequence[Row], metric: str, title: str) -> str:

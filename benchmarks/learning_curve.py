@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 from candidates import SYNTAX, parse_candidates
-from curves import curve_table, draw
-from measured import METRICS, exit_code, row_of, write_results
-from runs import Data, Run, add_run_options, budget_flags, leave_with, perform_all
+from curves import perform_curve
+from measured import METRICS
+from runs import Data, Run, add_run_options, budget_flags, leave_with
 from sets import DataSet, add_judge_option, open_sets, read_split, runs_on, write_table
 
 from genomix.config import DataConfig
@@ -102,15 +102,8 @@ def main() -> int:
     add_run_options(parser)
     add_judge_option(parser)
     options = parser.parse_args()
-    runs, places = plan(options)
-    rows = []
-    for outcome in perform_all(runs, options.jobs):
-        fraction, number = places[outcome.run.path]
-        rows.append({"point": fraction, "x": number} | row_of(outcome))
-    write_results(options.results, curve_table(rows, options.metric, "share of the training records"), rows=rows)
-    if options.plot:
-        draw(rows, options.metric, options.plot, "training records (share of all)")
-    return exit_code(rows)
+    heading, axis = "share of the training records", "training records (share of all)"
+    return perform_curve(*plan(options), options, heading=heading, axis=axis)
 
 
 if __name__ == "__main__":
