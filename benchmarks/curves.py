@@ -26,7 +26,7 @@ from measured import (
 from runs import Run, perform_all
 
 from genomix.benchmark.plot import DOTS_PER_INCH, MARKERS
-from genomix.runtime import atomic_path
+from genomix.files import atomic_path
 
 SIZE_INCHES = (7.0, 4.5)
 BESIDE = 1.02

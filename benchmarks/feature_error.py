@@ -25,10 +25,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from genomix.benchmark.plot import DOTS_PER_INCH, HEIGHT_INCHES, MARKERS, PANEL_INCHES, SUFFIXES
+from genomix.files import atomic_path
 from genomix.nn.encoders.attention import Heads
 from genomix.nn.encoders.performer import attend_by_positive_features, draw_directions
 from genomix.nn.encoders.rfa import attend_by_fourier_features
-from genomix.runtime import atomic_path
 
 NUM_FEATURES = (16, 32, 64, 128, 256, 512, 1024)
 COLUMN = 20

@@ -25,9 +25,10 @@ from genomix.config import Config, make_config
 from genomix.data.labelled import LabelledRecords
 from genomix.data.labels import load_labelled
 from genomix.data.splits import divide_records
+from genomix.files import write_text
 from genomix.metrics import compute_metrics
 from genomix.nn.kmer import KmerClassifier
-from genomix.runtime import set_threads, write_text
+from genomix.runtime import set_threads
 from genomix.train.kmer import choose_kmer
 
 TEST_METRICS = ("accuracy", "f1_macro", "mcc")

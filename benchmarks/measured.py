@@ -12,8 +12,8 @@ from typing import Any
 
 from runs import Outcome
 
+from genomix.files import write_text
 from genomix.metrics import HIGHER_IS_BETTER, spread_of
-from genomix.runtime import write_text
 
 METRICS = ("mcc", "accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "log_loss")
 TITLES = {

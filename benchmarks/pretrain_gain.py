@@ -27,7 +27,7 @@ from sets import open_sets, read_split, write_table
 from genomix.checkpoint import BEGUN, META, METRICS, is_complete
 from genomix.data.store import build_store
 from genomix.data.vocabulary import decode
-from genomix.runtime import atomic_path, write_text
+from genomix.files import atomic_path, write_text
 
 STARTS = ("scratch", "pretrained")
 METRIC_NAMES = ("accuracy", "mcc", "f1_macro", "log_loss")

@@ -24,7 +24,7 @@ from candidates import NO_LIMIT, Candidate
 
 from genomix.checkpoint import BEGUN, META, METRICS, is_complete
 from genomix.errors import CannotWriteError, GenomixError, UsageError
-from genomix.runtime import hash_file, write_text
+from genomix.files import hash_file, write_text
 
 ROOT = Path(__file__).parent.parent
 LONGEST_REASON = 300

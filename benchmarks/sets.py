@@ -23,7 +23,7 @@ from runs import Data, Run
 from genomix.data.compression import open_input
 from genomix.data.labels import LabelRow, read_labels
 from genomix.errors import DataError, NoInputError, Problems
-from genomix.runtime import atomic_path, write_text
+from genomix.files import atomic_path, write_text
 
 JUDGES = ("test", "val")
 SEQUENCES = ("data.fa.gz", "data.fa")

@@ -17,7 +17,7 @@ from accuracy_tables import card_text, write_markdown
 from compare_models import METRICS, to_markdown
 from measured import Row, read_tsv
 
-from genomix.runtime import write_text
+from genomix.files import write_text
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

@@ -13,7 +13,7 @@ from genomix.data.journal import SUFFIX as JOURNAL
 from genomix.data.parts import SUFFIX, Part, differences, is_whole, join_text, joined, read_part, record_path
 from genomix.data.predictions import check_output
 from genomix.errors import CannotWriteError, DataError, GenomixError, NoInputError, Problems, UsageError
-from genomix.runtime import hash_file
+from genomix.files import hash_file
 
 
 class Merged(NamedTuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genomix.benchmark.results import Result
-from genomix.runtime import atomic_path
+from genomix.files import atomic_path
 
 SUFFIXES = (".png", ".svg", ".pdf")
 MARKERS = "osD^vPX*"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from genomix.runtime import atomic_path
+from genomix.files import atomic_path
 
 Phase = Literal["training", "inference"]
 OK, OUT_OF_MEMORY, FAILED = "ok", "out of memory", "failed"

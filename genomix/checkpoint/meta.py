@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genomix.checkpoint.directory import CALIBRATION, META
 from genomix.errors import DataError
+from genomix.files import write_text
 from genomix.metrics.calibration import Calibration
-from genomix.runtime import write_text
 
 SCHEMA_VERSION = 1
 

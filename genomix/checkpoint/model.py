@@ -15,10 +15,10 @@ from genomix.config import Config, HeadConfig, KmerConfig, NetworkConfig, make_c
 from genomix.data.levels import Levels
 from genomix.data.reference import Reference, read_reference, save_reference
 from genomix.errors import DataError, NoInputError, Problems, UsageError
+from genomix.files import atomic_path, write_text
 from genomix.metrics.calibration import Calibration
 from genomix.nn.build import FEATURES, build_classifier, build_kmer
 from genomix.nn.composition import Composition
-from genomix.runtime import atomic_path, write_text
 
 COMPOSITION = "composition."
 """What the tensors of a `Composition` begin with, in the file of the weights."""

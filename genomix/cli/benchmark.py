@@ -14,7 +14,7 @@ import typer
 
 from genomix.cli import options
 from genomix.errors import CannotWriteError, GenomixError, UsageError
-from genomix.runtime import check_file
+from genomix.files import check_file
 
 if TYPE_CHECKING:
     from genomix.benchmark.results import Result

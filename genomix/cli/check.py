@@ -54,7 +54,8 @@ def check(
     quiet: options.Quiet = False,
 ) -> None:
     """Look for what makes a result look better than it is: leaks, shortcuts, wrong labels. FAIL is exit code 65."""
-    from genomix.runtime import check_file, set_threads
+    from genomix.files import check_file
+    from genomix.runtime import set_threads
 
     options.start_log(quiet=quiet)
     if not 0 < similarity <= 1:

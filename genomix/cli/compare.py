@@ -12,7 +12,8 @@ import typer
 
 from genomix.cli import options
 from genomix.errors import CannotWriteError, UsageError
-from genomix.runtime import check_file, set_threads, write_text
+from genomix.files import check_file, write_text
+from genomix.runtime import set_threads
 
 SUFFIX = ".tsv"
 

@@ -1,12 +1,28 @@
-"""What `genomix train --dry-run` prints, on stdout."""
+"""What `genomix train --dry-run` does, and what it prints, on stdout."""
 
 from __future__ import annotations
 
 import typer
 
-from genomix.train.dry_run import DryRun
+from genomix.cli.resuming import load
+from genomix.runtime import choose_device, keep_freed_memory, set_threads
+from genomix.train.begun import Begun
+from genomix.train.dry_run import DryRun, dry_run
 
 MIB = 1 << 20
+
+
+def rehearse(begun: Begun, device: str, threads: int | None) -> None:
+    """Read the records, decide everything, and print it.
+
+    Raises:
+        GenomixError: Whatever would keep the training from being done.
+    """
+    set_threads(threads)
+    keep_freed_memory()
+    chosen = choose_device(device)
+    records, _ = load(begun)
+    print_dry_run(dry_run(begun.config, records, chosen), chosen)
 
 
 def print_dry_run(found: DryRun, device: str) -> None:

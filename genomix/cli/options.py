@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from genomix.errors import UsageError
-from genomix.runtime import new_directory
+from genomix.files import new_directory
 
 if TYPE_CHECKING:
     from genomix.data.labels import LabelledRecords
@@ -197,6 +197,20 @@ def load_records(
 def stated(**values: Any) -> dict[str, Any]:
     """Return the dotted overrides that were stated: `a__b=1` is `a.b`, None was not stated."""
     return {name.replace("__", "."): value for name, value in values.items() if value is not None}
+
+
+def label_overrides(multi_label: bool | None, levels: str | None) -> dict[str, Any]:
+    """Return the overrides that say what the labels of a record are: one, several, or a path.
+
+    Raises:
+        UsageError: If the names of levels are wrong.
+    """
+    from genomix.data.levels import parse_levels
+
+    return stated(
+        data__labels="multi" if multi_label else None,
+        data__levels=list(parse_levels(levels)) if levels is not None else None,
+    )
 
 
 def say(message: str) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomix.cli import options
+from genomix.cli import options, training_options
 from genomix.cli.resuming import Request
 from genomix.errors import UsageError
-from genomix.stopping import Stopping, seconds_to_stop
 
 if TYPE_CHECKING:
     from genomix.pretrain.context import Said
@@ -31,49 +30,27 @@ def pretrain(
             "directories of them, or - for stdin. Labels are not looked at.",
         ),
     ] = None,
-    out: Annotated[
-        str | None, typer.Option("--out", "-o", help="Run directory to write; run by default.", show_default=False)
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Preset (see genomix models), paramixer by default, or a model's folder."),
-    ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option("--config", "-c", help="Configuration to start from, such as another run's config.yaml."),
-    ] = None,
+    out: training_options.Out = None,
+    model: training_options.Model = None,
+    config: training_options.ConfigPath = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value of the configuration, e.g. masking.span=1.")
     ] = None,
-    max_length: Annotated[
-        int | None, typer.Option("--max-length", help="bp the network reads at once; from the data by default.")
-    ] = None,
+    max_length: training_options.MaxLength = None,
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", help="Most passes over the sequences.")] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option("--budget", help="Time to train, e.g. 45m or 2h: the learning rate falls to zero by then."),
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", "--lr", help="The highest one, behind the warm-up.")
-    ] = None,
+    budget: training_options.Budget = None,
+    learning_rate: training_options.LearningRate = None,
     batch_records: Annotated[int | None, typer.Option("--batch-records", help="Windows in a step.")] = None,
-    batch_bases: Annotated[
-        int | None, typer.Option("--batch-bases", help="Most bases computed at once; from the memory by default.")
-    ] = None,
+    batch_bases: training_options.BatchBases = None,
     strands: Annotated[
-        Literal["forward", "both"] | None,
+        training_options.Strands | None,
         typer.Option("--strands", help="both: learn from either strand; forward: only as given."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Of what is held out and hidden, the first weights and the order.")
     ] = None,
-    deterministic: Annotated[
-        bool | None, typer.Option("--deterministic", help="Only operations that give the same bits each time.")
-    ] = None,
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"] | None,
-        typer.Option("--precision", help="Of the computation; auto is bfloat16 on a GPU that has it."),
-    ] = None,
+    deterministic: training_options.Deterministic = None,
+    precision: training_options.Precision = None,
     on_invalid: options.OnInvalid = "error",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Decide everything and print it; train nothing, write no run directory.")
@@ -87,53 +64,43 @@ def pretrain(
             show_default=False,
         ),
     ] = None,
-    max_time: Annotated[
-        str | None,
-        typer.Option("--max-time", help="Save and leave with exit code 75 before so much time is up, e.g. 3h50m."),
-    ] = None,
-    checkpoint_every: Annotated[
-        str | None, typer.Option("--checkpoint-every", help="Time between checkpoints, 1m by default; step is allowed.")
-    ] = None,
+    max_time: training_options.MaxTime = None,
+    checkpoint_every: training_options.CheckpointEvery = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Train a network to say hidden bases of sequences without labels, for genomix train --init-from."""
-    limit_s = options.parse_duration("--max-time", max_time) if max_time is not None else None
-    stop = context.with_resource(Stopping().watching(seconds_to_stop(limit_s)))
+    stop = training_options.watch(context, max_time)
 
-    from genomix.cli.train import parse_interval
-    from genomix.config import KmerConfig, MaskingConfig, make_config, parse_assignment
+    from genomix.config import KmerConfig, MaskingConfig, make_config
     from genomix.distributed import find_ranks
     from genomix.train.begun import Begun
 
     options.start_log(quiet=quiet)
     if find_ranks().size > 1:
         raise UsageError("genomix pretrain: runs in one process; start it with one task, not with several")
-    overrides: dict[str, Any] = dict(parse_assignment(text) for text in settings or [])
+    overrides = training_options.parse_settings(settings)
     if useless := [key for key in overrides if key.startswith(MEANINGLESS)]:
         raise UsageError(f"--set {', '.join(useless)}: has no effect without classes; state it in genomix train")
-    overrides |= options.stated(
-        model__max_length=max_length,
-        training__max_epochs=max_epochs,
-        training__budget_s=options.parse_duration("--budget", budget) if budget is not None else None,
-        training__learning_rate=learning_rate,
-        training__batch_records=batch_records,
-        training__batch_bases=batch_bases,
-        training__reverse_complement=None if strands is None else strands == "both",
-        training__seed=seed,
-        training__deterministic=deterministic,
-        training__precision=precision,
+    overrides |= training_options.learning_overrides(
+        max_length=max_length,
+        max_epochs=max_epochs,
+        budget_s=training_options.parse_limit("--budget", budget),
+        seed=seed,
+        strands=strands,
+        learning_rate=learning_rate,
+        batch_records=batch_records,
+        batch_bases=batch_bases,
+        deterministic=deterministic,
+        precision=precision,
     )
     if isinstance(make_config(model, config).model, KmerConfig):
         raise UsageError("--model kmer: k-mer models count, and have no layers to pretrain; choose another --model")
     resolved = make_config(model, config, overrides)
     resolved.masking = resolved.masking or MaskingConfig()
-    if resume is not None and (out is not None or force):
-        raise UsageError(
-            f"--resume {resume}: names the run directory, and replaces nothing; leave out --out and --force"
-        )
+    training_options.check_resume(resume, out, force=force)
     if not inputs and resume is None:
         raise UsageError("no sequences are named: genomix pretrain data.fa -o run/")
     request = Request(
@@ -144,7 +111,7 @@ def pretrain(
         force=force,
         device=device,
         threads=threads,
-        checkpoint_every_s=parse_interval(checkpoint_every),
+        checkpoint_every_s=training_options.parse_interval(checkpoint_every),
         quiet=quiet,
         stop=stop,
     )

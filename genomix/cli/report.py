@@ -10,7 +10,7 @@ import typer
 
 from genomix.cli import options
 from genomix.errors import UsageError
-from genomix.runtime import check_file
+from genomix.files import check_file
 
 SUFFIXES = (".html", ".htm")
 

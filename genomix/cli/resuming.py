@@ -54,7 +54,7 @@ def load(begun: Begun) -> tuple[LabelledRecords, dict[str, str]]:
         DataError, NoInputError: If they cannot be read, or do not go together.
     """
     from genomix.data.labels import label_kind
-    from genomix.runtime import hash_file
+    from genomix.files import hash_file
 
     records = options.load_records(
         begun.inputs,

@@ -37,7 +37,7 @@ def simulate(
 ) -> None:
     """Make up data whose answer depends on two positions anywhere in a record: a test of what a network can carry."""
     from genomix.data.simulated import MOTIF_BP, Problem, write_simulated
-    from genomix.runtime import new_directory
+    from genomix.files import new_directory
 
     options.start_log(quiet=quiet)
     num_records = {"train": records, "val": val_records, "test": test_records}

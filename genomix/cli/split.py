@@ -46,9 +46,9 @@ def split(
     from genomix.cli.divisions import describe_divisions
     from genomix.config import make_config
     from genomix.data.labels import label_kind
-    from genomix.data.levels import parse_levels
     from genomix.data.splits import divide_into_folds, divide_records, format_folds, format_splits
-    from genomix.runtime import check_file, set_threads, write_text
+    from genomix.files import check_file, write_text
+    from genomix.runtime import set_threads
 
     options.start_log(quiet=quiet)
     options.check_splits(kind, splits_path)
@@ -59,11 +59,9 @@ def split(
         data__similarity=similarity,
         data__val_fraction=val_fraction,
         data__test_fraction=test_fraction,
-        data__labels="multi" if multi_label else None,
-        data__levels=list(parse_levels(levels)) if levels is not None else None,
         training__seed=seed,
     )
-    config = make_config(overrides=stated)
+    config = make_config(overrides=stated | options.label_overrides(multi_label, levels))
     if out != STDOUT:
         check_file(Path(out), force=force)
     set_threads(threads)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from genomix.cli import options
+from genomix.cli import options, training_options
 from genomix.errors import UsageError
-from genomix.stopping import Stopping, seconds_to_stop
-
-if TYPE_CHECKING:
-    from genomix.train.begun import Begun
 
 
 def train(
@@ -26,17 +22,9 @@ def train(
             "has them.",
         ),
     ] = None,
-    out: Annotated[
-        str | None, typer.Option("--out", "-o", help="Run directory to write; run by default.", show_default=False)
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Preset (see genomix models), paramixer by default, or a model's folder."),
-    ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option("--config", "-c", help="Configuration to start from, such as another run's config.yaml."),
-    ] = None,
+    out: training_options.Out = None,
+    model: training_options.Model = None,
+    config: training_options.ConfigPath = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value of the configuration, e.g. model.encoder.protocol=cdil."),
@@ -62,24 +50,13 @@ def train(
     ] = None,
     multi_label: options.MultiLabel = None,
     levels: options.Levels = None,
-    positive: Annotated[
-        str | None, typer.Option("--positive", help="The class that is looked for, where there are two.")
-    ] = None,
-    max_length: Annotated[
-        int | None, typer.Option("--max-length", help="bp the network reads at once; from the data by default.")
-    ] = None,
+    positive: training_options.Positive = None,
+    max_length: training_options.MaxLength = None,
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", help="Most passes over the records.")] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option("--budget", help="Time to train, e.g. 45m or 2h: the learning rate falls to zero by then."),
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", "--lr", help="The highest one, behind the warm-up.")
-    ] = None,
+    budget: training_options.Budget = None,
+    learning_rate: training_options.LearningRate = None,
     batch_records: Annotated[int | None, typer.Option("--batch-records", help="Records in a step.")] = None,
-    batch_bases: Annotated[
-        int | None, typer.Option("--batch-bases", help="Most bases computed at once; from the memory by default.")
-    ] = None,
+    batch_bases: training_options.BatchBases = None,
     classes: Annotated[
         Literal["natural", "weighted", "sampled"] | None,
         typer.Option(
@@ -87,19 +64,14 @@ def train(
         ),
     ] = None,
     strands: Annotated[
-        Literal["forward", "both"] | None,
+        training_options.Strands | None,
         typer.Option("--strands", help="both: learn and predict from either strand; forward: only as given."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Of the split, the first weights, the order and the crops.")
     ] = None,
-    deterministic: Annotated[
-        bool | None, typer.Option("--deterministic", help="Only operations that give the same bits each time.")
-    ] = None,
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"] | None,
-        typer.Option("--precision", help="Of the computation; auto is bfloat16 on a GPU that has it."),
-    ] = None,
+    deterministic: training_options.Deterministic = None,
+    precision: training_options.Precision = None,
     baselines: Annotated[
         bool | None, typer.Option("--baselines/--no-baselines", help="Also fit the k-mer baseline.", show_default=False)
     ] = None,
@@ -135,13 +107,8 @@ def train(
     only: Annotated[
         int | None, typer.Option("--only", help="With --folds or --ensemble: train this one, numbered from 1.")
     ] = None,
-    max_time: Annotated[
-        str | None,
-        typer.Option("--max-time", help="Save and leave with exit code 75 before so much time is up, e.g. 3h50m."),
-    ] = None,
-    checkpoint_every: Annotated[
-        str | None, typer.Option("--checkpoint-every", help="Time between checkpoints, 1m by default; step is allowed.")
-    ] = None,
+    max_time: training_options.MaxTime = None,
+    checkpoint_every: training_options.CheckpointEvery = None,
     devices: Annotated[
         int | None, typer.Option("--devices", help="Processes on this machine to train with, such as one for each GPU.")
     ] = None,
@@ -151,39 +118,42 @@ def train(
     quiet: options.Quiet = False,
 ) -> None:
     """Train a classifier and measure it on records it has not seen, beside the k-mer and majority baselines."""
-    limit_s = options.parse_duration("--max-time", max_time) if max_time is not None else None
-    stop = context.with_resource(Stopping().watching(seconds_to_stop(limit_s)))
+    stop = training_options.watch(context, max_time)
 
     from genomix.cli.resuming import Request
     from genomix.cli.training import perform
-    from genomix.config import PRESETS, KmerConfig, make_config, parse_assignment
-    from genomix.data.levels import parse_levels
+    from genomix.config import PRESETS, KmerConfig, make_config
     from genomix.distributed import find_ranks
     from genomix.train.begun import Begun
     from genomix.train.init import adopt, check_freezing, read_source
 
     options.start_log(quiet=quiet, silent=not find_ranks().is_first)
-    overrides = dict(parse_assignment(text) for text in settings or [])
-    overrides |= options.stated(
-        model__max_length=max_length,
-        training__max_epochs=max_epochs,
-        training__budget_s=options.parse_duration("--budget", budget) if budget is not None else None,
-        training__learning_rate=learning_rate,
-        training__batch_records=batch_records,
-        training__batch_bases=batch_bases,
-        training__classes=classes,
-        training__reverse_complement=None if strands is None else strands == "both",
-        prediction__strands=strands,
-        training__seed=seed,
-        training__deterministic=deterministic,
-        training__precision=precision,
-        training__baselines=baselines,
-        training__calibrate=calibrate,
-        data__split="given" if split is None and splits_path is not None else split,
-        data__similarity=similarity,
-        data__labels="multi" if multi_label else None,
-        data__levels=list(parse_levels(levels)) if levels is not None else None,
-        data__positive=positive,
+    overrides = (
+        training_options.parse_settings(settings)
+        | training_options.learning_overrides(
+            max_length=max_length,
+            max_epochs=max_epochs,
+            budget_s=training_options.parse_limit("--budget", budget),
+            seed=seed,
+            strands=strands,
+            learning_rate=learning_rate,
+            batch_records=batch_records,
+            batch_bases=batch_bases,
+            deterministic=deterministic,
+            precision=precision,
+            classes=classes,
+            baselines=baselines,
+            calibrate=calibrate,
+        )
+        | training_options.data_overrides(
+            split=split,
+            splits_path=splits_path,
+            similarity=similarity,
+            multi_label=multi_label,
+            levels=levels,
+            positive=positive,
+        )
+        | options.stated(prediction__strands=strands)
     )
     if max_length is not None and isinstance(make_config(model, config).model, KmerConfig):
         raise UsageError(
@@ -198,10 +168,7 @@ def train(
         check_freezing(resolved, source and source.init_from)
     _check_several(folds, ensemble, only)
     options.check_splits(split, splits_path)
-    if resume is not None and (out is not None or force):
-        raise UsageError(
-            f"--resume {resume}: names the run directory, and replaces nothing; leave out --out and --force"
-        )
+    training_options.check_resume(resume, out, force=force)
     if devices is not None and devices < 1:
         raise UsageError(f"--devices {devices}: must be 1 at least")
     if model is not None and model not in PRESETS and _has_weights(Path(model)) and init_from is None:
@@ -234,40 +201,22 @@ def train(
         devices=devices,
         device=device,
         threads=threads,
-        checkpoint_every_s=parse_interval(checkpoint_every),
+        checkpoint_every_s=training_options.parse_interval(checkpoint_every),
         quiet=quiet,
         stop=stop,
     )
     if dry_run:
-        _print_dry_run(begun, device, threads)
+        from genomix.cli.dry_run import rehearse
+
+        rehearse(begun, device, threads)
         return
     if code := perform(request):
         raise typer.Exit(code)
 
 
-def _print_dry_run(begun: Begun, device: str, threads: int | None) -> None:
-    from genomix.cli.dry_run import print_dry_run
-    from genomix.cli.resuming import load
-    from genomix.runtime import choose_device, keep_freed_memory, set_threads
-    from genomix.train import dry_run as rehearsal
-
-    set_threads(threads)
-    keep_freed_memory()
-    chosen = choose_device(device)
-    records, _ = load(begun)
-    print_dry_run(rehearsal.dry_run(begun.config, records, chosen), chosen)
-
-
 def _member_path(path: Path, folds: int | None, only: int | None) -> Path:
     """Return the directory of the one model of several that is asked for, or of all."""
     return path if only is None else path / f"{'member' if folds is None else 'fold'}-{only}"
-
-
-def parse_interval(text: str | None) -> float | None:
-    """Return the seconds between checkpoints; `step` is as often as can be."""
-    if text is None or text == "step":
-        return None if text is None else 0.0
-    return options.parse_duration("--checkpoint-every", text)
 
 
 def _check_several(folds: int | None, ensemble: int | None, only: int | None) -> None:

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from genomix.cli import options
+from genomix.cli import options, training_options
 from genomix.errors import UsageError
-from genomix.stopping import Stopping, seconds_to_stop
 
 TRIALS = 50
 """Where neither a number nor a time is stated."""
@@ -54,9 +53,7 @@ def tune(
     splits_path: options.SplitsPath = None,
     multi_label: options.MultiLabel = None,
     levels: options.Levels = None,
-    positive: Annotated[
-        str | None, typer.Option("--positive", help="The class that is looked for, where there are two.")
-    ] = None,
+    positive: training_options.Positive = None,
     max_length: Annotated[int | None, typer.Option("--max-length", help="bp the network reads at once.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the proposals, the split and each training.")] = None,
     on_invalid: options.OnInvalid = "error",
@@ -82,29 +79,32 @@ def tune(
     quiet: options.Quiet = False,
 ) -> None:
     """Search settings that make a model better on the validation records; the test records are not touched."""
-    limit_s = options.parse_duration("--max-time", max_time) if max_time is not None else None
-    stop = context.with_resource(Stopping().watching(seconds_to_stop(limit_s)))
+    stop = training_options.watch(context, max_time)
 
     from genomix.cli.tuning import find_searched, perform, print_space, take_over
-    from genomix.config import KmerConfig, make_config, parse_assignment
-    from genomix.data.levels import parse_levels
+    from genomix.config import KmerConfig, make_config
     from genomix.train.begun import Begun
     from genomix.tune.asked import Asked
     from genomix.tune.space_file import to_tree
 
     options.start_log(quiet=quiet)
-    budget_s = options.parse_duration("--budget", budget) if budget is not None else None
-    overrides = dict(parse_assignment(text) for text in settings or [])
-    overrides |= options.stated(
-        model__max_length=max_length,
-        training__max_epochs=max_epochs,
-        training__budget_s=options.parse_duration("--trial-budget", trial_budget) if trial_budget else None,
-        training__seed=seed,
-        data__split="given" if split is None and splits_path is not None else split,
-        data__similarity=similarity,
-        data__labels="multi" if multi_label else None,
-        data__levels=list(parse_levels(levels)) if levels is not None else None,
-        data__positive=positive,
+    budget_s = training_options.parse_limit("--budget", budget)
+    overrides = (
+        training_options.parse_settings(settings)
+        | training_options.learning_overrides(
+            max_length=max_length,
+            max_epochs=max_epochs,
+            budget_s=training_options.parse_limit("--trial-budget", trial_budget or None),
+            seed=seed,
+        )
+        | training_options.data_overrides(
+            split=split,
+            splits_path=splits_path,
+            similarity=similarity,
+            multi_label=multi_label,
+            levels=levels,
+            positive=positive,
+        )
     )
     base = make_config(model, config, overrides)
     if isinstance(base.model, KmerConfig) and (trial_budget or max_epochs):
@@ -114,8 +114,7 @@ def tune(
     if budget_s is not None and base.training.budget_s is None and base.training.max_epochs is None:
         base.training.budget_s = budget_s / (trials or SHARES)
     options.check_splits(split, splits_path)
-    if resume is not None and (out is not None or force):
-        raise UsageError(f"--resume {resume}: names the study, and replaces nothing; leave out --out and --force")
+    training_options.check_resume(resume, out, force=force, names="the study")
     searched = find_searched(base, list(overrides), space)
     if dry_run:
         print_space(searched, base)

@@ -30,13 +30,17 @@ from genomix.config.section import EncoderConfig, Fraction, LayeredConfig, divis
 
 
 class ParamixerConfig(EncoderConfig):
-    """Mixing by a product of sparse factors."""
+    """Mixing by a product of sparse factors.
+
+    `channel_dim` is the width of a two-layer network over the channels behind each layer; 0 for none, as published.
+    """
 
     SOURCE = "Yu, Khalitov, Cheng, Yang 2022 (CVPR)"
     COST = "N log N (CDIL), N log^2 N (CHORD)"
 
     name: Literal["paramixer"] = "paramixer"
     hidden_dim: PositiveInt = 64
+    channel_dim: Annotated[int, Field(ge=0)] = 0
     num_layers: PositiveInt = 1
     protocol: Literal["chord", "cdil"] = "chord"
     residual: Literal["step", "input"] = "step"

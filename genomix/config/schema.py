@@ -26,13 +26,20 @@ class EmbeddingConfig(Section):
 
 
 class StemConfig(Section):
-    """Convolutions before the encoder: the first over bases, the others where `stride` bases are one position."""
+    """Convolutions before the encoder: the first over bases, the others where `stride` bases are one position.
+
+    Attributes:
+        base_dim: Channels of each convolution over bases.
+        widths: What the convolutions span, the first in bp, the others in positions.
+        beside: What further convolutions over bases span, in bp, that read what the first one reads; none as a rule.
+    """
 
     base_dim: PositiveInt = 32
     widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (9, 5, 5)
+    beside: tuple[PositiveInt, ...] = ()
     stride: PositiveInt = 4
 
-    @field_validator("widths")
+    @field_validator("widths", "beside")
     @classmethod
     def _odd(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
         if any(width % 2 == 0 for width in widths):
@@ -124,8 +131,17 @@ class TrainingConfig(Section):
     Attributes:
         reverse_complement: Read half of the pieces from the other strand; None for yes, unless k-mers counted on the
             strand that is given tell the classes apart better than k-mers of both.
-        mask_fraction: Share of the bases that a network does not see, others in each step; None for a fifth where the
-            training records are read whole, and none where they are cropped, which is other bases anyway.
+        mask_fraction: Share of the bases that a network does not see, others in each step; None for a fifth where up
+            to 10,000 training records are read whole, and none where they are more, or cropped, which is other bases
+            anyway.
+        mixup: Alpha of Beta(alpha, alpha), of which the share is drawn that a record keeps where the pooled vectors,
+            and the losses, of the records that are computed at once are mixed by twos; 0 for records as they are.
+        first_length: Crops are so long in the first epoch, in bp, and double at equal shares of the epochs; None for
+            `model.max_length` all the time.
+        full_length_share: With `first_length`, the share of `max_epochs`, the last ones, in which crops are of
+            `model.max_length`; patience counts from there. A training that `budget_s` ends before has none of them.
+        optimizer: AdamW; RAdam, AdamW with a warm-up of its own; or SGD with Nesterov's momentum, which wants a higher
+            `learning_rate`.
     """
 
     max_epochs: PositiveInt | None = None
@@ -133,6 +149,7 @@ class TrainingConfig(Section):
     patience: PositiveInt | None = None
     metric: Literal["f1_macro", "accuracy", "balanced_accuracy", "mcc", "roc_auc", "log_loss"] = "f1_macro"
     validate_every: PositiveInt | None = None
+    optimizer: Literal["adamw", "radam", "sgd"] = "adamw"
     learning_rate: PositiveFloat = 3e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -145,6 +162,9 @@ class TrainingConfig(Section):
     classes: Literal["natural", "weighted", "sampled"] = "natural"
     reverse_complement: bool | None = None
     mask_fraction: Fraction | None = None
+    mixup: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    first_length: PositiveInt | None = None
+    full_length_share: Annotated[float, Field(gt=0, le=1)] = 0.3
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     deterministic: bool = False

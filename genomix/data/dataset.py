@@ -6,12 +6,13 @@ The plan of an epoch is a function of the seed and the epoch's number alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 
+from genomix.data.curriculum import Curriculum
 from genomix.data.store import Store
 from genomix.data.vocabulary import PAD, UNKNOWN, reverse_complement
 from genomix.data.windows import crop
@@ -77,6 +78,7 @@ class TrainingSet:
         padded_length: Bases that every record is filled up to, if the network does that.
         combinations: The combinations of labels there are, bool (T, C); None where each record has one class.
         num_shares: Processes that compute a batch together; each computes up to `batch_bases` of it at once.
+        curriculum: How long crops are in which epoch; None for `max_length` in all.
     """
 
     store: Store
@@ -92,6 +94,7 @@ class TrainingSet:
     combinations: np.ndarray | None = None
     num_shares: int = 1
     mask_fraction: float = 0.0
+    curriculum: Curriculum | None = None
 
     def plan(self, epoch: int) -> list[list[PlannedBatch]]:
         """Return the steps of an epoch, each a list of batches, each of pieces and their targets.
@@ -101,9 +104,18 @@ class TrainingSet:
         one class where length goes with class.
         """
         rng = np.random.default_rng((self.seed, epoch))
-        pieces = [self._piece(int(record), rng) for record in self._draw(rng)]
+        length = self.crop_length(epoch)
+        pieces = [self._piece(int(record), length, rng) for record in self._draw(rng)]
         steps = [pieces[i : i + self.batch_records] for i in range(0, len(pieces), self.batch_records)]
         return [self._batches(step) for step in steps]
+
+    def crop_length(self, epoch: int) -> int:
+        """Return the bases, in bp, to which longer records are cropped in an epoch."""
+        return self.max_length if self.curriculum is None else self.curriculum.length(epoch, self.max_length)
+
+    def at_full_length(self) -> Self:
+        """Return the same records with crops of `max_length` in every epoch."""
+        return replace(self, curriculum=None)
 
     def load(self, batch: PlannedBatch) -> Batch:
         """Read a planned batch from the store, longest records first."""
@@ -153,9 +165,9 @@ class TrainingSet:
         weights = 1.0 / np.bincount(self.targets)[self.targets]
         return rng.choice(len(self.rows), size=len(self.rows), p=weights / weights.sum())
 
-    def _piece(self, record: int, rng: np.random.Generator) -> tuple[Piece, int]:
+    def _piece(self, record: int, length: int, rng: np.random.Generator) -> tuple[Piece, int]:
         row = int(self.rows[record])
-        window = crop(int(self.store.lengths[row]), self.max_length, rng)
+        window = crop(int(self.store.lengths[row]), length, rng)
         reverse = self.reverse_complement and rng.random() < 0.5
         noise = int(rng.integers(1 << 63)) if self.mask_fraction else None
         return Piece(row, window.start, window.end, reverse, noise), int(self.targets[record])

@@ -9,7 +9,7 @@ from pathlib import Path
 from genomix.data.cache import remove
 from genomix.data.parts import Part, differences, is_whole, read_part, record_path
 from genomix.errors import CannotWriteError, DataError, UsageError
-from genomix.runtime import new_directory
+from genomix.files import new_directory
 
 SUFFIX = ".partial"
 MOST_PARTS = 256

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genomix.data.predictions import PARQUET_GROUP_ROWS, PARQUET_SUFFIX
 from genomix.errors import DataError
-from genomix.runtime import atomic_path, hash_file, write_text
+from genomix.files import atomic_path, hash_file, write_text
 
 SUFFIX = ".shard.json"
 SCHEMA_VERSION = 1

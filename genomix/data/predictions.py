@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TextIO
 import numpy as np
 
 from genomix.errors import DataError, UsageError
-from genomix.runtime import atomic_path, check_file
+from genomix.files import atomic_path, check_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ import numpy as np
 from genomix.data.composition import NUM_KMERS, Composition
 from genomix.data.seen import Seen
 from genomix.errors import DataError
-from genomix.runtime import atomic_path
+from genomix.files import atomic_path
 
 FEWEST_KMERS = 32
 """Known 4-mers in a record below which nothing is said of it."""

@@ -20,7 +20,8 @@ from genomix.data import simulate
 from genomix.data.simulate import ORDER_LABELS, Simulated
 from genomix.data.vocabulary import decode
 from genomix.errors import CannotWriteError, DataError, NoInputError, UsageError
-from genomix.runtime import atomic_path, available_memory_bytes, write_text
+from genomix.files import atomic_path, write_text
+from genomix.runtime import available_memory_bytes
 
 Task = Literal["adding", "temporal-order", "motif-pair"]
 PART_POSITIONS = 1 << 22

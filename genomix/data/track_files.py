@@ -22,7 +22,7 @@ import numpy as np
 
 from genomix.data.track_sinks import SINKS, TrackSink
 from genomix.errors import UsageError
-from genomix.runtime import atomic_path, check_file
+from genomix.files import atomic_path, check_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

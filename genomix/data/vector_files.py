@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.format import write_array_header_1_0
 
 from genomix.errors import UsageError
-from genomix.runtime import atomic_path, check_file
+from genomix.files import atomic_path, check_file
 
 if TYPE_CHECKING:
     from types import TracebackType

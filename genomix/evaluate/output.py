@@ -15,7 +15,7 @@ from genomix.data.splits import Splits, write_splits
 from genomix.data.splits.parts import no_rows
 from genomix.errors import CannotWriteError
 from genomix.evaluate.evaluation import Evaluated
-from genomix.runtime import new_directory, write_text
+from genomix.files import new_directory, write_text
 
 WRITTEN = (checkpoint.METRICS, checkpoint.PREDICTIONS, checkpoint.SPLITS, checkpoint.REPORT)
 

@@ -25,7 +25,7 @@ from genomix.explain.saliency import Saliency
 from genomix.explain.score import Score
 from genomix.explain.transposed import transpose_layer
 from genomix.nn.classifier import PAD, Classifier
-from genomix.nn.encoders.paramixer import Paramixer, ParamixerLayer
+from genomix.nn.encoders.paramixer import ChannelLayer, Paramixer, ParamixerLayer
 from genomix.nn.pooling import (
     AttentionPooling,
     ClsPooling,
@@ -129,6 +129,12 @@ def check_mixing(model: Model) -> tuple[Classifier, ParamixerLayer]:
         name = type(network.encoder).__name__
         raise UsageError(
             f"--method mixing: the encoder of {model.path} is {name}, not a Paramixer, whose factors it takes; "
+            "use --method gradient or mutagenesis"
+        )
+    if any(isinstance(layer, ChannelLayer) for layer in network.encoder.layers):
+        raise UsageError(
+            f"--method mixing: {model.path} has a network over the channels behind its mixing "
+            "(model.encoder.channel_dim), so that what it pools is no weighted sum of positions; "
             "use --method gradient or mutagenesis"
         )
     layers = [layer for layer in network.encoder.layers if isinstance(layer, ParamixerLayer)]

@@ -23,7 +23,7 @@ from genomix.explain.kmers import KmerTable
 from genomix.explain.plot import write_plot
 from genomix.explain.reading import Reading
 from genomix.explain.saliency import Saliency
-from genomix.runtime import atomic_path, new_directory, write_text
+from genomix.files import atomic_path, new_directory, write_text
 
 TABLE, ARCHIVE, KMERS, FACTS = "attributions.tsv", "attributions.npz", "top_kmers.tsv", "explain.json"
 TRACK_SUFFIXES = (".bedGraph", ".bw")

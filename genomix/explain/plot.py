@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genomix.data.vocabulary import decode
-from genomix.runtime import atomic_path
+from genomix.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -130,7 +130,7 @@ def build_features(config: NetworkConfig, inputs: Inputs = DNA) -> Features:
     dim = config.encoder.dim
     stem, num_positions = None, max_length
     if config.stem is not None:
-        stem = ConvStem(config.embedding.dim, config.stem.base_dim, dim, config.stem.widths, config.stem.stride)
+        stem = ConvStem(config.embedding.dim, dim=dim, **config.stem.model_dump())
         num_positions = -(-max_length // config.stem.stride)
     embed = Embedding if inputs.kind == "tokens" else ValueEmbedding
     embedding = embed(

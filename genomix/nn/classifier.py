@@ -5,14 +5,14 @@ B batch, N positions, D embedding, C classes or numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from genomix.nn.embedding import PositionedEmbedding
-from genomix.nn.pooling import ClsPooling
+from genomix.nn.pooling import ClsPooling, PooledNorm
 from genomix.nn.positions import real_positions
 from genomix.nn.stem import ConvStem
 from genomix.nn.strands import other_strand
@@ -105,14 +105,26 @@ class Network(nn.Module):
 class Classifier(Network):
     """A network whose head gives one logit a class, (B, C)."""
 
-    def forward_groups(self, groups: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    def forward_groups(
+        self, groups: Iterable[tuple[Tensor, Tensor]], mix: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
         """Return logits (R, C) of all records of some groups, each of tokens (B, N) and lengths (B,).
 
         The head sees all records together, so that groups may be made by length without its statistics knowing. There
         may be none: where several processes share a batch, the head of one without records still takes part.
+
+        Args:
+            groups: Of one batch.
+            mix: Maps vectors (R, P) to mixtures of them, whose logits are returned. Where the head standardises them,
+                it does so before: mixtures spread less than the records that are predicted.
         """
         pooled = [self.pool(tokens, lengths) for tokens, lengths in groups]
-        return self.head(torch.cat(pooled) if pooled else self._no_records())
+        vectors = torch.cat(pooled) if pooled else self._no_records()
+        if mix is None:
+            return self.head(vectors)
+        if isinstance(self.head, nn.Sequential) and isinstance(self.head[0], PooledNorm):
+            return self.head[1:](mix(self.head[0](vectors)))
+        return self.head(mix(vectors))
 
     def _no_records(self) -> Tensor:
         """Return what the pooling gives of no records, (0, P), with a gradient that leads nowhere."""

@@ -21,27 +21,39 @@ BLOCK_BASES = 1 << 17
 class ConvStem(nn.Module):
     """A convolution over neighbouring bases, a merger of `stride` bases into one position, and convolutions over those.
 
-    Each is followed by GELU, and those behind the merger add to their input. At the end the channels of a position are
-    normalised. Every convolution sees zeros beyond a record's ends, whether the batch is padded there or not.
+    Beside the first one others may read the same bases over other widths, as in Szegedy et al. 2015 (CVPR); the merger
+    reads the channels of all. Each is followed by GELU, and those behind the merger add to their input. At the end the
+    channels of a position are normalised. Every convolution sees zeros beyond a record's ends, whether the batch is
+    padded there or not.
 
     Args:
         input_dim: Channels of the embedding.
-        base_dim: Channels of the first convolution, the only one that runs over single bases.
+        base_dim: Channels of each convolution that runs over single bases: the first, and those beside it.
         dim: D, channels of what follows.
         widths: What each convolution spans, odd: the first in bp, the others in positions behind the merger.
         stride: Bases merged into a position, by a convolution of that width.
+        beside: What each convolution beside the first one spans, odd, in bp.
     """
 
-    def __init__(self, input_dim: int, base_dim: int, dim: int, widths: Sequence[int], stride: int) -> None:
+    def __init__(
+        self,
+        input_dim: int,
+        base_dim: int,
+        dim: int,
+        widths: Sequence[int],
+        stride: int,
+        beside: Sequence[int] = (),
+    ) -> None:
         super().__init__()
-        if any(width % 2 == 0 for width in widths):
-            raise ValueError(f"the widths of convolutions must be odd, not {list(widths)}")
+        if any(width % 2 == 0 for width in (*widths, *beside)):
+            raise ValueError(f"the widths of convolutions must be odd, not {[*widths, *beside]}")
         first, *others = widths
-        self._margin_bp = first // 2
+        self._margin_bp = max((first, *beside)) // 2
         self._reach = sum(width // 2 for width in others)  # in positions behind the merger
         self.stride = stride
         self.first = nn.Conv1d(input_dim, base_dim, first, padding=first // 2)
-        self.merge = nn.Conv1d(base_dim, dim, stride, stride)
+        self.beside = nn.ModuleList(nn.Conv1d(input_dim, base_dim, width, padding=width // 2) for width in beside)
+        self.merge = nn.Conv1d(base_dim * (1 + len(beside)), dim, stride, stride)
         self.others = nn.ModuleList(nn.Conv1d(dim, dim, width, padding=width // 2) for width in others)
         self.activation = nn.GELU()
         self.norm = nn.LayerNorm(dim)
@@ -81,8 +93,9 @@ class ConvStem(nn.Module):
         before, behind = max(0, first - self._reach), last + self._reach
         start, end = before * self.stride, min(behind * self.stride, num_bases)
         left, right = min(self._margin_bp, start), min(self._margin_bp, num_bases - end)
-        channels = embedded[:, start - left : end + right].transpose(1, 2)
-        channels = self.activation(self.first(channels)[:, :, left : left + end - start])
+        bases = embedded[:, start - left : end + right].transpose(1, 2)
+        read = [convolution(bases)[:, :, left : left + end - start] for convolution in (self.first, *self.beside)]
+        channels = self.activation(torch.cat(read, 1) if len(read) > 1 else read[0])
         channels = channels * real_positions(lengths - start, channels.shape[2]).unsqueeze(1)
         channels = nn.functional.pad(channels, (0, -channels.shape[2] % self.stride))
         channels = self.activation(self.merge(channels))

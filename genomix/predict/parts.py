@@ -13,8 +13,8 @@ from genomix.data.predictions import check_output
 from genomix.data.records import ReadReport, Record
 from genomix.data.shards import Shard
 from genomix.errors import DataError
+from genomix.files import hash_file
 from genomix.predict.job import Job, Summary, Survey
-from genomix.runtime import hash_file
 from genomix.scoring.fingerprint import describe_machine, describe_settings, fingerprint
 
 _LOG = logging.getLogger("genomix")

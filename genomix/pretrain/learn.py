@@ -10,10 +10,10 @@ from typing import Any
 from genomix import checkpoint
 from genomix.checkpoint import Model
 from genomix.config import to_yaml
+from genomix.files import write_text
 from genomix.pretrain.held_out import HeldOut
 from genomix.pretrain.objective import MaskedBases, describe, to_row
 from genomix.pretrain.windows import MaskedSet
-from genomix.runtime import write_text
 from genomix.stopping import Stopping
 from genomix.train.checkpoints import Checkpoints
 from genomix.train.fit import Fit

@@ -42,6 +42,10 @@ def check(config: Config) -> NetworkConfig:
         raise UsageError("genomix pretrain: k-mer models count, and have no layers to pretrain; choose another --model")
     if config.training.freeze != "none":
         raise UsageError("training.freeze: a pretraining begins with random weights, which must learn; leave it out")
+    if config.training.mixup:
+        raise UsageError("training.mixup: a pretraining pools no vectors that could be mixed; leave it out")
+    if config.training.first_length is not None:
+        raise UsageError("training.first_length: a pretraining reads windows of model.max_length only; leave it out")
     small = config.model.model_copy(deep=True)
     small.max_length = small.max_length or 64
     build_masked_base_model(small)

@@ -8,28 +8,29 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from torch import nn
 
 from genomix import checkpoint
-from genomix.checkpoint import Lengths, Meta, Model, load_meta, load_weights, save_model
+from genomix.checkpoint import Meta, Model, load_meta, load_weights, save_model
 from genomix.config import Config, make_config, model_name, to_yaml
 from genomix.data.store import Store
+from genomix.files import locked, new_directory, write_text
 from genomix.pretrain.context import SIDE, ContextModel, Said
 from genomix.pretrain.division import Division
 from genomix.pretrain.held_out import HeldOut
 from genomix.pretrain.learn import learn
 from genomix.pretrain.network import build_masked_base_model
 from genomix.pretrain.plan import Plan, plan
-from genomix.runtime import locked, new_directory, seed_everything, write_text
+from genomix.runtime import seed_everything
 from genomix.stopping import Stopping
 from genomix.train.begun import Begun, check_same, end_training
 from genomix.train.checkpoints import EVERY_S
 from genomix.train.history import Step
 from genomix.train.memory import telling_out_of_memory
+from genomix.train.meta import end_meta, make_meta
 from genomix.train.record import LogFile
 
 LOG = logging.getLogger("genomix")
@@ -134,7 +135,7 @@ class Pretraining:
         config, training_set = decided.config, decided.training_set
         seed_everything(config.training.seed, deterministic=config.training.deterministic)
         network = build_masked_base_model(decided.network).to(self.device)
-        model = Model(network, config, self._meta(network.parameters(), decided.division), self.path)
+        model = Model(network, config, self._meta(network, decided.division), self.path)
         LOG.info(
             "%s: %d parameters, on %s with %d threads",
             model_name(config),
@@ -152,12 +153,7 @@ class Pretraining:
             checkpoint_every_s=self.checkpoint_every_s,
             resume=self.resume,
         )
-        model.meta.training |= {
-            "seconds": round(history[-1].seconds, 1),
-            "epochs": len(history),
-            "best_epoch": next((row.epoch for row in reversed(history) if row.best), 0),
-        }
-        model.meta.created = _now()
+        end_meta(model.meta, history, history[-1].seconds)
         save_model(model)
         return model
 
@@ -207,15 +203,12 @@ class Pretraining:
             )
         return said
 
-    def _meta(self, parameters: Any, division: Division) -> Meta:
-        lengths = self.store.lengths
-        return Meta(
+    def _meta(self, network: nn.Module, division: Division) -> Meta:
+        return make_meta(
+            network,
+            self.store.lengths,
             kind="pretrained",
             classes=[],
-            train_lengths=Lengths(min=int(lengths.min()), median=int(np.median(lengths)), max=int(lengths.max())),
-            num_parameters=sum(parameter.numel() for parameter in parameters),
-            created=_now(),
-            versions=checkpoint.library_versions(),
             inputs={"sequences": self.store.sha256},
             command=self.command,
             training={
@@ -229,7 +222,3 @@ class Pretraining:
 
 def _state(said: Said) -> dict[str, float]:
     return {"bits_per_base": said.bits_per_base, "accuracy": said.accuracy}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from genomix import checkpoint
+from genomix.files import write_text
 from genomix.report.confidence import describe_confidence
 from genomix.report.confusion import describe_confusion
 from genomix.report.curves import draw_curves
@@ -18,7 +19,6 @@ from genomix.report.scored import Scored, join
 from genomix.report.strata import draw_strata
 from genomix.report.verdict import Verdict, judge
 from genomix.report.wording import capital, count_of, listed
-from genomix.runtime import write_text
 
 NAMED = 8
 """Classes under the title."""

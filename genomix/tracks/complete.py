@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from genomix.runtime import hash_file, write_text
+from genomix.files import hash_file, write_text
 from genomix.tracks.journal import differences
 
 SUFFIX = ".complete.json"

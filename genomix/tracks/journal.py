@@ -19,7 +19,7 @@ import numpy as np
 
 from genomix.data.cache import remove
 from genomix.errors import CannotWriteError, UsageError
-from genomix.runtime import new_directory, write_text
+from genomix.files import new_directory, write_text
 
 SUFFIX = ".partial"
 SCORED, N_RICH, TOO_SHORT = 0, 1, 2

@@ -16,7 +16,7 @@ from genomix.data.records import OnInvalid
 from genomix.data.regions import check_regions, merge_regions, read_regions
 from genomix.data.track_files import TrackWriter, check_track_output, names_highest, output_paths
 from genomix.errors import PreemptedError, Problems, UsageError
-from genomix.runtime import hash_file
+from genomix.files import hash_file
 from genomix.scoring.fingerprint import describe_machine, fingerprint
 from genomix.stopping import Stopping
 from genomix.tracks.blend import Scored, blend

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from genomix import checkpoint
 from genomix.checkpoint import BEGUN
 from genomix.config import Config
 from genomix.errors import DataError, UsageError
-from genomix.runtime import write_text
+from genomix.files import write_text
 from genomix.train.init import InitFrom
+
+Stated = TypeVar("Stated", bound=BaseModel)
 
 
 class Begun(BaseModel):
@@ -117,16 +119,26 @@ def read_begun(directory: Path) -> Begun | None:
     Raises:
         DataError: If the file that says so is damaged.
     """
-    path = directory / BEGUN
+    return read_stated(directory / BEGUN, Begun, "remove it, and give the sequences and options again")
+
+
+def read_stated(path: Path, kind: type[Stated], mend: str) -> Stated | None:
+    """Return what a JSON file states that was written with what was begun; None where there is no such file.
+
+    Args:
+        path: The file.
+        kind: What it states.
+        mend: What to do where it is damaged, for the message.
+
+    Raises:
+        DataError: If it is damaged, or of another version.
+    """
     if not path.is_file():
         return None
     try:
-        return Begun.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, ValidationError) as error:
-        lines = str(error).splitlines()
-        raise DataError(
-            f"{path}: damaged, or of another version ({lines[0]}); remove it, and give the sequences and options again"
-        ) from error
+        return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:  # of JSON, of UTF-8, or of pydantic
+        raise DataError(f"{path}: damaged, or of another version ({str(error).splitlines()[0]}); {mend}") from error
 
 
 def _absolute(path: str) -> str:

@@ -13,7 +13,7 @@ import torch
 
 from genomix.checkpoint import CHECKPOINT, CHECKPOINT_BEFORE
 from genomix.errors import CannotWriteError, DataError
-from genomix.runtime import atomic_path
+from genomix.files import atomic_path
 
 LOG = logging.getLogger("genomix")
 SCHEMA_VERSION = 1

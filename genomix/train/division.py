@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from genomix.config import Config, NetworkConfig
+from genomix.data.curriculum import Curriculum
 from genomix.data.dataset import TrainingSet
 from genomix.data.labels import LabelledRecords
 from genomix.data.splits import Splits, divide_into_folds, divide_records
@@ -37,8 +38,12 @@ def make_training_set(records: LabelledRecords, splits: Splits, config: Config, 
         or model.max_length is None
         or training.batch_bases is None
         or training.batch_records is None
+        or training.max_epochs is None
     ):
         raise AssertionError("the configuration is not that of a network, or not resolved")
+    curriculum = None
+    if training.first_length is not None:
+        curriculum = Curriculum(training.first_length, training.full_length_share, training.max_epochs)
     return TrainingSet(
         store=records.store,
         rows=records.indices[splits.train],
@@ -52,5 +57,6 @@ def make_training_set(records: LabelledRecords, splits: Splits, config: Config, 
         seed=training.seed,
         padded_length=padded_length(model),
         num_shares=num_shares,
+        curriculum=curriculum,
         combinations=None if records.label_sets is None else records.label_sets.has_label,
     )

@@ -164,6 +164,8 @@ class Fit:
         progress.since_best += 1
         if is_frozen(self.config, progress.epoch) and self.config.freeze_epochs is not None:
             progress.since_best = 0  # what will be learnt from then on has had no chance yet
+        if self.training_set.crop_length(progress.epoch) < self.training_set.max_length:
+            progress.since_best = 0  # nor has what longer crops show
         before = [row.validation["log_loss"] for row in progress.history if row.validation]
         if scores and before and scores["log_loss"] < min(before):
             progress.since_best = 0  # it learns, though the metric does not show it yet

@@ -24,8 +24,8 @@ from genomix.checkpoint import (
 )
 from genomix.config import PRESETS, Config, KmerConfig, NetworkConfig, make_config
 from genomix.errors import DataError, NoInputError, UsageError
+from genomix.files import hash_file
 from genomix.nn.build import build_features
-from genomix.runtime import hash_file
 
 FREE = ("pooling", "head")
 """Sections of a network that are made anew."""

@@ -19,7 +19,7 @@ from genomix.data.labels import LabelledRecords
 from genomix.data.splits import Splits
 from genomix.distributed import Ranks
 from genomix.errors import TrainingFailedError
-from genomix.runtime import write_text
+from genomix.files import write_text
 from genomix.scoring import make_scorer
 from genomix.stopping import Stopping
 from genomix.train.checkpoints import EVERY_S, Checkpoints

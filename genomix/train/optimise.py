@@ -9,9 +9,14 @@ from torch import nn
 
 from genomix.config import TrainingConfig
 
+MOMENTUM = 0.9
 
-def make_optimizer(classifier: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """Return AdamW (Loshchilov and Hutter, 2019); biases, gains and other vectors are not decayed.
+
+def make_optimizer(classifier: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Return the optimiser of a configuration; biases, gains and other vectors are not decayed.
+
+    It is AdamW (Loshchilov and Hutter, 2019), or RAdam (Liu et al., 2020), decayed as AdamW is, or stochastic gradient
+    descent with Nesterov's momentum (Sutskever et al., 2013), whose decay is part of the gradient.
 
     What has one number for each of its rows is a vector, like the lengths of weight normalisation, (D, 1).
     """
@@ -21,7 +26,13 @@ def make_optimizer(classifier: nn.Module, config: TrainingConfig) -> torch.optim
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
     # one operation for all tensors: one after another, small ones cost more than the rest of a short step
     fused = {parameter.device.type for parameter in classifier.parameters()} <= {"cpu", "cuda"}
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=fused)
+    match config.optimizer:
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=config.learning_rate, fused=fused)
+        case "radam":
+            return torch.optim.RAdam(groups, lr=config.learning_rate, decoupled_weight_decay=True, foreach=fused)
+        case "sgd":
+            return torch.optim.SGD(groups, lr=config.learning_rate, momentum=MOMENTUM, nesterov=True, fused=fused)
 
 
 def learning_rate_factor(progress: float, schedule: str, warmup_fraction: float) -> float:

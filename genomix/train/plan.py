@@ -22,10 +22,11 @@ STEPS_AN_EPOCH = 25
 """That a step may be of `FEWEST_OF_MANY` records, however long, rather than of `FEWEST_RECORDS`."""
 MOST_BASES = 400_000_000
 """That are read in a training, about."""
-HIDDEN = 0.2
-"""Share of the bases of records that are read whole again and again."""
-MOST_PASSES = 30
-"""Times that a base is read at most, on average: records that are read again and again are known by heart."""
+HIDDEN, FEW_RECORDS = 0.2, 10_000
+"""Share of the bases that are hidden of records that are read whole again and again, if there are so few of them."""
+MOST_PASSES, MOST_SAME_PASSES = 30, 12
+"""Times that a base is read at most, on average: records that are read again and again are known by heart, sooner if
+they look the same each time."""
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 400
 VALIDATION_SHARE = 0.5
 FEWEST_VALIDATIONS = 20
@@ -62,17 +63,27 @@ def resolve(
     config = config.model_copy(deep=True)
     said: list[str] = []
     if isinstance(config.model, KmerConfig):
+        if config.training.mixup:
+            raise UsageError(
+                "training.mixup: k-mer models have no vectors to mix; choose another --model, or leave it out"
+            )
         config.prediction.strands = config.prediction.strands or "forward"
         return config, said
     model, training = config.model, config.training
     if model.max_length is None:
         model.max_length = _choose_length(lengths)
         said.append(f"model.max_length: {model.max_length} bp (training records: {_describe(lengths)})")
+    if training.first_length is not None and training.first_length > model.max_length:
+        raise UsageError(
+            f"training.first_length: {training.first_length} bp are more than the {model.max_length} bp of "
+            "model.max_length, which crops grow to; make it smaller, or leave it out"
+        )
     whole = int(lengths.max()) <= model.max_length
     if training.mask_fraction is None:
-        training.mask_fraction = HIDDEN if whole else 0.0
-        if whole:
-            said.append(f"training.mask_fraction: {HIDDEN}, as records are read whole")
+        few = whole and len(lengths) <= FEW_RECORDS
+        training.mask_fraction = HIDDEN if few else 0.0
+        if few:
+            said.append(f"training.mask_fraction: {HIDDEN}, as records are few and read whole")
     if model.pooling is None:
         model.pooling = "regions" if whole else "mean"
         said.append(f"model.pooling: {model.pooling}, as records are {'read whole' if whole else 'cropped'}")
@@ -97,7 +108,8 @@ def resolve(
         _fit_into_memory(config, model, longest, num_classes, device, num_shares, said)
     if training.max_epochs is None:
         steps = max(1, math.ceil(len(lengths) / training.batch_records))
-        passes = math.ceil(MOST_PASSES * int(lengths.sum()) / int(seen.sum()))
+        most_passes = MOST_SAME_PASSES if whole and not training.mask_fraction else MOST_PASSES
+        passes = math.ceil(most_passes * int(lengths.sum()) / int(seen.sum()))
         wanted = min(round(MOST_BASES / int(seen.sum())), passes)
         training.max_epochs = int(np.clip(wanted, FEWEST_EPOCHS, MOST_EPOCHS))
         said.append(f"training.max_epochs: {training.max_epochs} ({steps} steps an epoch)")

@@ -1,10 +1,10 @@
-"""What a training tells: its log, the checks of its data, and its results, as text."""
+"""What a training tells: its beginning, the checks of its data, its results, and all of it in a log."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,44 @@ from genomix.data.checks import HeldOut, run_checks, write_checks, write_held_ou
 from genomix.data.labels import LabelledRecords
 from genomix.data.predictions import PredictionWriter
 from genomix.data.splits import Splits
+from genomix.files import write_text
 from genomix.metrics import Spread
-from genomix.runtime import write_text
 from genomix.train.kmer import Found, format_candidates
 from genomix.train.measure import Measured
 
 LOG = logging.getLogger("genomix")
 ALREADY_SAID = {"already_said": True}
 """Marks what the user was told before the run's log began, so that it is only written there."""
+NAMED = 20
+"""Classes that are listed when training begins."""
 FINE = "PASS"
+
+
+def say_start(records: LabelledRecords, splits: Splits, said: Sequence[str], found: Found | None, metric: str) -> None:
+    """Say what is learnt from, and what was decided before there was a log.
+
+    Args:
+        records: All labelled records.
+        splits: Their division.
+        said: A sentence for each value of the configuration that was decided.
+        found: The k-mers, if they have been searched already.
+        metric: What they were chosen by.
+    """
+    for sentence in records.warnings:
+        LOG.warning("%s", sentence, extra=ALREADY_SAID)
+    for sentence in splits.notes:
+        LOG.warning("%s", sentence)
+    if not len(splits.test):
+        LOG.warning("there is no test split: the results are those of the validation records, which chose the epoch")
+    counts = records.counts
+    named = ", ".join(f"{name} {count}" for name, count in list(zip(records.classes, counts, strict=True))[:NAMED])
+    named += f", and {len(counts) - NAMED} more" if len(counts) > NAMED else ""
+    LOG.info("%d records, %d bp, %d classes: %s", len(records.targets), records.lengths.sum(), len(counts), named)
+    LOG.info("split: %d train, %d val, %d test", len(splits.train), len(splits.val), len(splits.test))
+    if found is not None:
+        LOG.info("%s", found.describe(metric), extra=ALREADY_SAID)
+    for sentence in said:
+        LOG.info("decided %s", sentence)
 
 
 def check(records: LabelledRecords, splits: Splits, config: Config, path: Path) -> None:

@@ -17,9 +17,9 @@ from genomix.config import Config, KmerConfig, model_name, to_yaml
 from genomix.data.checks import HeldOut
 from genomix.data.splits import Splits, write_folds, write_splits
 from genomix.errors import UsageError
+from genomix.files import check_new_directory, new_directory, write_text
 from genomix.metrics import METRIC_NAMES, Spread, spread_of
 from genomix.metrics.calibration import calibrate
-from genomix.runtime import check_new_directory, new_directory, write_text
 from genomix.scoring import fit_calibration, load_scorer
 from genomix.train.begun import end_training
 from genomix.train.division import divide

@@ -21,7 +21,7 @@ def refresh_statistics(module: nn.Module, training_set: TrainingSet, epoch: int,
 
     Args:
         module: In evaluation mode afterwards.
-        training_set: Whose records are read, as many as suffice.
+        training_set: Whose records are read, as many as suffice, at full length as in prediction.
         epoch: Whose plan is followed.
         device: Where the module is.
         ranks: The processes that share the work.
@@ -32,7 +32,7 @@ def refresh_statistics(module: nn.Module, training_set: TrainingSet, epoch: int,
         return
     pooled: list[Tensor] = []
     num_records = 0
-    for step in training_set.plan(epoch):
+    for step in training_set.at_full_length().plan(epoch):
         num_records += sum(len(batch) for batch in step)
         shares = [share for batch in step if (share := training_set.share(batch, ranks.rank))]
         for batch in feed(training_set, shares, device):

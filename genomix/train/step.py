@@ -12,9 +12,12 @@ from torch import Tensor, nn
 from genomix.config import TrainingConfig
 from genomix.data.dataset import Batch
 from genomix.distributed import Ranks
+from genomix.errors import UsageError
+from genomix.nn.classifier import Classifier
 from genomix.nn.penalty import total_penalty
 from genomix.nn.pooling import PooledNorm
 from genomix.train.loss import make_loss
+from genomix.train.mixup import Mixup
 from genomix.train.optimise import make_optimizer, set_learning_rate
 
 
@@ -37,6 +40,9 @@ class Stepper:
         loss: Of logits and targets, summed; or, for classes, the training records of each (C,), see `make_loss`.
         num_records: See `make_loss`.
         ranks: The processes that make each step together.
+
+    Raises:
+        UsageError: If the records are to be mixed and this classifier pools none.
     """
 
     def __init__(
@@ -48,6 +54,11 @@ class Stepper:
         num_records: int | None = None,
         ranks: Ranks | None = None,
     ) -> None:
+        if config.mixup and not isinstance(classifier, Classifier):
+            raise UsageError(
+                f"training.mixup: {type(classifier).__name__} has no pooled vectors to mix; leave it out, or choose "
+                "another model"
+            )
         self.classifier = classifier
         self.config = config
         self.device = device
@@ -78,17 +89,14 @@ class Stepper:
         batches it is made of: it is added to the mean loss of the records.
 
         Returns:
-            The mean loss of the records, without the penalty, so that it compares with that on other records and of
-            other networks; on the device: reading it waits for the step. Where several processes make the step, each
-            has its share of the batches, and the gradients and the loss are those of all records.
+            The mean loss of the records, or their mixtures, without the penalty, so that it compares with that on other
+            records and of other networks; on the device: reading it waits for the step. Where several processes make
+            the step, each has its share of the batches, and the gradients and the loss are those of all records.
         """
         set_learning_rate(self.optimizer, learning_rate)
         losses: list[Tensor] = []
         for batch in batches:
-            with torch.autocast(self.device, self.precision, enabled=self.precision is not torch.float32):
-                logits = self._logits(batch)
-            wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            loss = self.loss(wide, batch.targets) / num_targets
+            loss = self._loss(batch) / num_targets
             self.scaler.scale(loss).backward()
             losses.append(loss.detach())
         penalty = total_penalty(self.classifier) if self.ranks.is_first else None
@@ -139,7 +147,20 @@ class Stepper:
         """Drop the gradients that have been added up."""
         self.optimizer.zero_grad(set_to_none=True)
 
-    def _logits(self, batch: Batch) -> Tensor:
+    def _loss(self, batch: Batch) -> Tensor:
+        mixup = None
+        if self.config.mixup:
+            mixup = Mixup.draw(self.config.mixup, len(batch.targets), batch.targets.device)
+        with torch.autocast(self.device, self.precision, enabled=self.precision is not torch.float32):
+            logits = self._logits(batch, mixup)
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if mixup is None:
+            return self.loss(wide, batch.targets)
+        return mixup.compute_loss(self.loss, wide, batch.targets)
+
+    def _logits(self, batch: Batch, mixup: Mixup | None) -> Tensor:
+        if mixup is not None and isinstance(self.classifier, Classifier):
+            return self.classifier.forward_groups(batch.groups, mixup.mix)
         if isinstance(self.classifier, Grouped):
             return self.classifier.forward_groups(batch.groups)
         return torch.cat([self.classifier(tokens, lengths) for tokens, lengths in batch.groups])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from genomix.errors import DataError, UsageError
-from genomix.runtime import write_text
-from genomix.train.begun import Begun
+from genomix.files import write_text
+from genomix.train.begun import Begun, read_stated
 
 STUDY = "study.json"
 
@@ -77,12 +76,4 @@ def read_asked(directory: Path) -> Asked | None:
     Raises:
         DataError: If the file that says so is damaged.
     """
-    path = directory / STUDY
-    if not path.is_file():
-        return None
-    try:
-        return Asked.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, ValidationError) as error:
-        raise DataError(
-            f"{path}: damaged, or of another version ({str(error).splitlines()[0]}); begin a study in another directory"
-        ) from error
+    return read_stated(directory / STUDY, Asked, "begin a study in another directory")

@@ -14,9 +14,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from genomix.config import Config, to_yaml
+from genomix.files import write_text
 from genomix.metrics import HIGHER_IS_BETTER
 from genomix.metrics.comparison import Difference, compare_metrics
-from genomix.runtime import write_text
 from genomix.tune.searched import encode
 from genomix.tune.space import Choices
 from genomix.tune.study import DEFAULT, REASON, Study, describe, is_interrupted

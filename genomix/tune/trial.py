@@ -19,8 +19,8 @@ from genomix.checkpoint import Model
 from genomix.config import Config, to_yaml
 from genomix.data.labels import LabelledRecords
 from genomix.data.splits import Splits
+from genomix.files import new_directory, write_text
 from genomix.metrics import HIGHER_IS_BETTER, score
-from genomix.runtime import new_directory, write_text
 from genomix.scoring import make_scorer
 from genomix.stopping import Stopping
 from genomix.train.history import Epoch

@@ -15,8 +15,8 @@ from genomix.config import Config
 from genomix.data.labels import LabelledRecords
 from genomix.data.splits import Splits, format_splits
 from genomix.errors import DataError, TrainingFailedError, UsageError
+from genomix.files import new_directory, write_text
 from genomix.metrics import score
-from genomix.runtime import new_directory, write_text
 from genomix.stopping import Stopping
 from genomix.train.division import divide
 from genomix.train.run import Training

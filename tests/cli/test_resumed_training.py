@@ -11,7 +11,7 @@ import time
 import pytest
 from tiny import REAL, TINY
 
-from genomix.runtime import locked
+from genomix.files import locked
 
 LONG = (*TINY, "--no-checks", "--no-baselines", "--max-epochs", "24", "--set", "training.validate_every=4")
 KMER = (

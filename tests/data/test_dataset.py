@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from genomix.data.curriculum import Curriculum
 from genomix.data.dataset import LEAST_FILLED, Piece, TrainingSet, collate, hide, read_piece
 from genomix.data.store import build_store
 from genomix.data.vocabulary import PAD, UNKNOWN, reverse_complement
@@ -184,3 +185,66 @@ def test_bases_are_hidden_from_the_network_others_each_epoch(training_set):
             changed = tokens != before
             assert (tokens[changed] == UNKNOWN).all()
             assert 0 < changed.sum() < lengths.sum()
+
+
+CURRICULA = st.builds(Curriculum, st.integers(1, 5000), st.floats(0, 1, exclude_min=True), st.integers(1, 400))
+
+
+@given(curriculum=CURRICULA, max_length=st.integers(1, 100_000))
+def test_crops_grow_to_the_full_length_and_stay_so(curriculum, max_length):
+    lengths = [curriculum.length(epoch, max_length) for epoch in range(1, curriculum.num_epochs + 1)]
+    assert max(lengths) == lengths[-1] == max_length
+    assert min(lengths) >= min(curriculum.first_length, max_length)
+    assert lengths == sorted(lengths)
+    assert lengths.count(max_length) >= curriculum.full_share * len(lengths) * (1 - 1e-12)
+
+
+@given(curriculum=CURRICULA, max_length=st.integers(1, 100_000))
+def test_crops_are_short_as_long_as_the_share_lets_them_and_each_length_as_often(curriculum, max_length):
+    lengths = [curriculum.length(epoch, max_length) for epoch in range(1, curriculum.num_epochs + 1)]
+    short = [length for length in lengths if length < max_length]
+    if curriculum.first_length < max_length:
+        assert len(lengths) - len(short) <= curriculum.full_share * len(lengths) + 1
+    doubled = [curriculum.first_length << i for i in range(20) if curriculum.first_length << i < max_length]
+    assert set(short) <= set(doubled)
+    if short:
+        assert short[0] == curriculum.first_length
+    often = [short.count(length) for length in doubled]
+    assert not often or max(often) - min(often) <= 1
+
+
+def test_a_curriculum_by_the_epoch():
+    lengths = [Curriculum(100, 0.3, 10).length(epoch, 800) for epoch in range(1, 12)]
+    assert lengths == [100, 100, 100, 200, 200, 400, 400, 800, 800, 800, 800]
+    assert [Curriculum(300, 0.5, 4).length(epoch, 1000) for epoch in range(1, 5)] == [300, 600, 1000, 1000]
+    assert [Curriculum(1, 0.5, 4).length(epoch, 1000) for epoch in range(1, 5)] == [1, 32, 1000, 1000]
+
+
+def test_crops_are_as_long_as_the_curriculum_says(training_set, store):
+    own = training_set(curriculum=Curriculum(10, 0.25, 8))
+    for epoch, length in zip(range(1, 9), (10, 10, 20, 20, 40, 40, 50, 50), strict=True):
+        pieces = pieces_of(own.plan(epoch))
+        assert sorted(piece.row for piece in pieces) == own.rows.tolist()
+        for piece in pieces:
+            assert piece.end - piece.start == min(int(store.lengths[piece.row]), length)
+            assert 0 <= piece.start < piece.end <= store.lengths[piece.row]
+
+
+def test_with_a_curriculum_too_the_plan_is_a_function_of_seed_and_epoch(training_set):
+    own = training_set(curriculum=Curriculum(10, 0.25, 8))
+    assert own.plan(3) == training_set(curriculum=Curriculum(10, 0.25, 8)).plan(3)
+    assert own.plan(3) != own.plan(4)
+
+
+def test_at_full_length_a_curriculum_changes_nothing(training_set):
+    own, plain = training_set(curriculum=Curriculum(10, 0.25, 8)), training_set()
+    assert own.plan(7) == plain.plan(7)
+    assert own.plan(6) != plain.plan(6)
+    assert own.at_full_length().plan(6) == plain.plan(6)
+
+
+def test_short_crops_are_filled_up_where_all_records_are(training_set):
+    own = training_set(curriculum=Curriculum(10, 0.25, 8), padded_length=MAX_LENGTH, batch_bases=4 * MAX_LENGTH)
+    for batch in (batch for step in own.plan(1) for batch in step):
+        assert len(batch) <= 4
+        assert own.count_padded(batch) == MAX_LENGTH * len(batch)

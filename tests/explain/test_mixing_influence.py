@@ -156,6 +156,7 @@ def test_memory_and_time_are_those_of_n_log_n():
         ({"preset": "kmer"}, "counts k-mers"),
         ({"preset": "cdil-cnn"}, "CdilCnn, not a Paramixer"),
         ({"model.encoder.num_layers": 2}, "has 2 layers"),
+        ({"model.encoder.channel_dim": 8}, "a network over the channels"),
     ],
 )
 def test_other_models(made, message):

@@ -118,6 +118,56 @@ def test_every_base_matters(encoder, pooling, stem):
     assert_every_base_matters(make(encoder=encoder, pooling=pooling, stem=stem))
 
 
+OPTIONS = {
+    "convolutions side by side": {"model.stem.beside": [3, 19]},
+    "channels": {"encoder": PARAMIXERS[0] | {"channel_dim": 6}},
+    "channels, no norms": {"encoder": PARAMIXERS[1] | {"channel_dim": 6, "normalise": False, "num_layers": 2}},
+    "both": {"encoder": PARAMIXERS[0] | {"channel_dim": 6}, "stem": "stride 1", "model.stem.beside": [3, 19]},
+}
+EVERY_OPTION = pytest.mark.parametrize("chosen", OPTIONS.values(), ids=OPTIONS)
+
+
+@EVERY_OPTION
+def test_options_make_networks_like_the_others(chosen, tmp_path):
+    network = make(**chosen)
+    batch = make_batch()
+    assert_records_are_alone(network, *batch)
+    assert_every_base_matters(network)
+    assert_weights_survive_the_disk(network, *batch, tmp_path / "model.safetensors")
+    assert_gradients(network, *batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_gradients(network, *batch)
+
+
+@EVERY_OPTION
+def test_options_go_with_both_strands(chosen):
+    network = make(**chosen, **{"model.both_strands": True})
+    tokens = torch.randint(0, 4, (1, 100), dtype=torch.uint8)
+    lengths = torch.tensor([100])
+    with torch.inference_mode():
+        torch.testing.assert_close(network(3 - tokens.flip(1), lengths), network(tokens, lengths), rtol=1e-4, atol=1e-5)
+
+
+def test_options_are_off_in_every_preset_and_have_the_sizes_asked_for():
+    for preset in PRESETS:
+        model = make_config(preset).model
+        assert preset == "kmer" or model.stem is None or model.stem.beside == ()
+        assert preset == "kmer" or getattr(model.encoder, "channel_dim", 0) == 0
+    network = make(**OPTIONS["both"])
+    assert [convolution.kernel_size for convolution in network.stem.beside] == [(3,), (19,)]
+    (layer,) = network.encoder.layers
+    assert [tuple(layer.channel_mlp[i].weight.shape) for i in (0, 2)] == [(6, 8), (8, 6)]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [("stem.beside", [5, 18], "must be odd"), ("encoder.channel_dim", -1, "greater than or equal to 0")],
+)
+def test_options_that_make_no_network_are_refused(key, value, message):
+    with pytest.raises(UsageError, match=rf"model\.{key}: .*{message}"):
+        make_config(overrides={f"model.{key}": value})
+
+
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [

@@ -9,7 +9,11 @@ from genomix.nn.stem import ConvStem
 
 LENGTHS = [1, 2, 3, 4, 5, 8, 11, 16, 19]
 STRIDES = pytest.mark.parametrize("stride", [1, 3, 4])
-WIDTHS = pytest.mark.parametrize("widths", [[1], [9], [3, 7], [5, 5, 5]], ids=str)
+WIDTHS = pytest.mark.parametrize(
+    ("widths", "beside"),
+    [([1], []), ([9], []), ([3, 7], []), ([5, 5, 5], []), ([5], [1]), ([3, 7], [13]), ([9, 3], [5, 19])],
+    ids=str,
+)
 
 
 def convolve(record, convolution):
@@ -21,7 +25,7 @@ def convolve(record, convolution):
 
 
 def stem_of_one(stem, record):
-    record = gelu(convolve(record, stem.first))
+    record = gelu(torch.cat([convolve(record, convolution) for convolution in (stem.first, *stem.beside)], 1))
     record = pad(record, (0, 0, 0, -len(record) % stem.stride))
     groups = record.reshape(-1, stem.stride, record.shape[1])
     record = gelu(torch.einsum("nsi,ois->no", groups, stem.merge.weight) + stem.merge.bias)
@@ -39,8 +43,8 @@ def make_batch(seed=0):
 
 @STRIDES
 @WIDTHS
-def test_batch_equals_plain_convolutions_of_each_record(stride, widths):
-    stem = ConvStem(3, 5, 4, widths, stride).double()
+def test_batch_equals_plain_convolutions_of_each_record(stride, widths, beside):
+    stem = ConvStem(3, 5, 4, widths, stride, beside).double()
     torch.nn.init.normal_(stem.norm.bias)
     batch, lengths = make_batch()
     found = stem(batch, lengths)
@@ -60,8 +64,9 @@ def test_output_lengths_are_the_lengths_that_come_out(stride):
 
 
 @STRIDES
-def test_padding_behind_the_batch_changes_nothing(stride):
-    stem = ConvStem(3, 5, 4, [9, 3], stride).double()
+@pytest.mark.parametrize("beside", [[], [15]], ids=str)
+def test_padding_behind_the_batch_changes_nothing(stride, beside):
+    stem = ConvStem(3, 5, 4, [9, 3], stride, beside).double()
     batch, lengths = make_batch()
     longer = stem(pad(batch, (0, 0, 0, 13)), lengths)
     found = stem(batch, lengths)
@@ -69,17 +74,34 @@ def test_padding_behind_the_batch_changes_nothing(stride):
     assert not longer[:, found.shape[1] :].any()
 
 
-def test_even_widths_are_an_error():
+@pytest.mark.parametrize(("widths", "beside"), [([9, 4], []), ([9], [5, 18])], ids=str)
+def test_even_widths_are_an_error(widths, beside):
     with pytest.raises(ValueError, match="odd"):
-        ConvStem(3, 5, 4, [9, 4], 1)
+        ConvStem(3, 5, 4, widths, 1, beside)
+
+
+def test_weights_of_a_stem_with_nothing_beside_the_first_convolution_are_drawn_one_after_another():
+    torch.manual_seed(1)
+    stem = ConvStem(3, 5, 4, [9, 7], 2)
+    torch.manual_seed(1)
+    drawn = {
+        "first": torch.nn.Conv1d(3, 5, 9),
+        "merge": torch.nn.Conv1d(5, 4, 2, 2),
+        "others.0": torch.nn.Conv1d(4, 4, 7),
+        "norm": torch.nn.LayerNorm(4),
+    }
+    expected = {f"{name}.{key}": one for name, part in drawn.items() for key, one in part.state_dict().items()}
+    found = stem.state_dict()
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 @STRIDES
 @WIDTHS
 @pytest.mark.parametrize("block_bases", [1, 40, 95])
-def test_blocks_give_the_values_and_gradients_of_the_whole(stride, widths, block_bases, monkeypatch):
+def test_blocks_give_the_values_and_gradients_of_the_whole(stride, widths, beside, block_bases, monkeypatch):
     torch.manual_seed(0)
-    stem = ConvStem(3, 4, 6, widths, stride).double()
+    stem = ConvStem(3, 4, 6, widths, stride, beside).double()
     batch, lengths = make_batch()
     batch.requires_grad_()
     parameters = [batch, *stem.parameters()]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomix import checkpoint, runtime
+from genomix import checkpoint, files
 from genomix.errors import CannotWriteError, DataError
 from genomix.train.checkpoints import Checkpoints
 
@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_the_last_one(checkpoints, tmp_path, monkeypatch, fai
     if fails.startswith("while"):
         monkeypatch.setattr(torch, "save", full)
     else:
-        monkeypatch.setattr(runtime.os, "fsync", full)
+        monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(CannotWriteError, match=r"No space left on device.*checkpoint before it is kept.*--resume"):
         checkpoints.write(state(2))
     assert not list(tmp_path.glob(".*"))

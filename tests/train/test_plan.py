@@ -105,6 +105,15 @@ def test_few_records_get_many_epochs_and_many_get_few(resolve):
     assert plan.MOST_EPOCHS >= few > many >= plan.FEWEST_EPOCHS
 
 
+def test_what_looks_the_same_each_time_is_read_less_often(resolve):
+    hidden, same = (
+        resolve(lengths=[100] * 5000, training__mask_fraction=fraction)[0].training.max_epochs for fraction in (0.2, 0)
+    )
+    assert (hidden, same) == (plan.MOST_PASSES, plan.MOST_SAME_PASSES)
+    cropped = resolve(lengths=[100] * 5000, training__mask_fraction=0, model__max_length=99)[0].training.max_epochs
+    assert cropped == plan.MOST_PASSES + 1
+
+
 def test_a_batch_holds_its_records_where_there_is_memory(resolve):
     training = resolve(training__batch_records=8)[0].training
     assert training.batch_bases == 8 * 300
@@ -224,6 +233,36 @@ def test_a_kmer_model_has_nothing_to_decide(resolve):
 def test_bases_are_hidden_where_records_are_read_whole(resolve):
     config, said = resolve()
     assert config.training.mask_fraction == plan.HIDDEN
-    assert f"training.mask_fraction: {plan.HIDDEN}, as records are read whole" in said
+    assert f"training.mask_fraction: {plan.HIDDEN}, as records are few and read whole" in said
     assert resolve(model__max_length=299)[0].training.mask_fraction == 0
+    for number, fraction in ((plan.FEW_RECORDS, plan.HIDDEN), (plan.FEW_RECORDS + 1, 0)):
+        assert resolve(lengths=[100] * number)[0].training.mask_fraction == fraction
     assert resolve(training__mask_fraction=0.1)[0].training.mask_fraction == 0.1
+
+
+def test_crops_cannot_begin_longer_than_they_end(resolve):
+    with pytest.raises(UsageError, match=r"training.first_length: 301 bp are more than the 300 bp of model.max_length"):
+        resolve(training__first_length=301, memory=0)
+    with pytest.raises(UsageError, match=r"65 bp are more than the 64 bp of model.max_length, .* make it smaller"):
+        resolve(training__first_length=65, model__max_length=64)
+    assert resolve(training__first_length=300)[0].training.first_length == 300
+
+
+def test_short_crops_change_nothing_else_that_is_decided(resolve):
+    plain, said = resolve(model__max_length=256)
+    short, said_too = resolve(model__max_length=256, training__first_length=32)
+    assert said == said_too
+    short.training.first_length = None
+    assert short == plain
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.1])
+def test_a_share_at_full_length_is_over_0_and_at_most_1(resolve, share):
+    with pytest.raises(UsageError, match=r"training\.full_length_share"):
+        resolve(training__full_length_share=share)
+
+
+def test_kmers_cannot_be_mixed(resolve):
+    with pytest.raises(UsageError, match=r"training.mixup: k-mer models have no vectors to mix"):
+        resolve(preset="kmer", training__mixup=0.2)
+    assert resolve(training__mixup=0.2)[0].training.mixup == 0.2

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from genomix.errors import DataError, NoInputError
-from genomix.runtime import write_text
+from genomix.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

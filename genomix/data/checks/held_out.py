@@ -13,7 +13,7 @@ from genomix.data.checks.base_counts import BaseCounts, count_bases
 from genomix.data.similarity import Sketches, nearest, sketch
 from genomix.data.splits import SPLIT_NAMES
 from genomix.errors import DataError, NoInputError, Problems
-from genomix.runtime import atomic_path
+from genomix.files import atomic_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

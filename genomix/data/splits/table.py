@@ -12,7 +12,7 @@ import numpy as np
 
 from genomix.data.splits.parts import SPLIT_NAMES, Splits
 from genomix.errors import DataError, NoInputError, Problems
-from genomix.runtime import atomic_path
+from genomix.files import atomic_path
 
 
 class SplitTable(NamedTuple):

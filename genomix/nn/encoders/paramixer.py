@@ -62,8 +62,7 @@ class ParamixerLayer(nn.Module):
         self.link_scale = link_scale
         self.recompute = recompute
         if normalise:
-            nn.init.zeros_(self.value_mlp[2].weight)  # pyright: ignore[reportArgumentType]
-            nn.init.zeros_(self.value_mlp[2].bias)  # pyright: ignore[reportArgumentType]
+            _start_at_zero(self.value_mlp)
 
     def forward(self, values: Tensor, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Mix values (B, N, D) by factors made from inputs (B, N, D); rows behind lengths (B,) are not used.
@@ -89,6 +88,37 @@ class ParamixerLayer(nn.Module):
         return (mlp.weights for mlp in self.link_mlps if isinstance(mlp, Mlp))
 
 
+class ChannelLayer(nn.Module):
+    """A Paramixer layer, then V = V + c(LayerNorm(V)), where c is a two-layer network over the channels of a position.
+
+    The layer mixes positions, each channel like the others; c mixes channels, each position by itself: the feed-forward
+    layer of Vaswani et al. 2017, section 3.3, equation 2, with GELU, and the norm before it. It is not in the Paramixer
+    paper. Its last layer starts at zero, so that an untrained c changes nothing. If `normalise` is false there is no
+    norm: V = V + c(V).
+
+    Args:
+        mixing: The Paramixer layer.
+        dim: D.
+        channel_dim: Width of the hidden layer of c.
+        normalise: Whether c reads V through a LayerNorm.
+        dropout: Probability of zeroing an entry of what c gives.
+    """
+
+    def __init__(self, mixing: ParamixerLayer, dim: int, channel_dim: int, *, normalise: bool, dropout: float) -> None:
+        super().__init__()
+        self.mixing = mixing
+        self.norm = nn.LayerNorm(dim) if normalise else None
+        self.channel_mlp = Mlp(dim, channel_dim, dim)
+        self.dropout = Dropout(dropout)
+        _start_at_zero(self.channel_mlp)
+
+    def forward(self, values: Tensor, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Mix values as `ParamixerLayer` does, and then their channels; all shapes are the same."""
+        values = self.mixing(values, inputs, lengths)
+        added = self.dropout(self.channel_mlp(values if self.norm is None else self.norm(values)))
+        return values + added * inside_records(values, lengths)
+
+
 class Paramixer(nn.Module):
     """A stack of Paramixer layers; the factors of every layer are made from the input of the stack.
 
@@ -103,8 +133,9 @@ class Paramixer(nn.Module):
         normalise: Read the input of f and the values of g through LayerNorm; make the layers pre-norm residual ones;
             and normalise what the last one gives.
         input_dropout: Probability of zeroing an entry of the values that enter.
-        dropout: Probability of zeroing an entry of the outcome of a layer.
+        dropout: Probability of zeroing an entry of the outcome of a layer, and of what a `ChannelLayer` adds to it.
         recompute: See `ParamixerLayer`.
+        channel_dim: Width of the hidden layer of a `ChannelLayer` around each layer; 0 for none, as in the paper.
     """
 
     def __init__(
@@ -121,14 +152,16 @@ class Paramixer(nn.Module):
         input_dropout: float = 0.0,
         dropout: float = 0.0,
         recompute: bool | None = False,
+        channel_dim: int = 0,
     ) -> None:
         super().__init__()
         offsets = link_offsets(protocol, count_factors(max_length))
         self.dropout = Dropout(input_dropout)
         self.norm = nn.LayerNorm(dim) if normalise else None
         self.output_norm = nn.LayerNorm(dim) if normalise else None
-        self.layers = nn.ModuleList(
-            ParamixerLayer(
+
+        def make_layer() -> nn.Module:
+            layer = ParamixerLayer(
                 dim,
                 hidden_dim,
                 offsets,
@@ -138,8 +171,11 @@ class Paramixer(nn.Module):
                 dropout=dropout,
                 recompute=bool(recompute),
             )
-            for _ in range(num_layers)
-        )
+            if not channel_dim:
+                return layer
+            return ChannelLayer(layer, dim, channel_dim, normalise=normalise, dropout=dropout)
+
+        self.layers = nn.ModuleList(make_layer() for _ in range(num_layers))
 
     def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Encode (B, N, D), of which lengths (B,) positions are real, as (B, N, D), zero behind a record's length."""
@@ -150,3 +186,8 @@ class Paramixer(nn.Module):
         if self.output_norm is None:
             return values
         return self.output_norm(values) * inside_records(values, lengths)
+
+
+def _start_at_zero(mlp: Mlp) -> None:
+    nn.init.zeros_(mlp[2].weight)  # pyright: ignore[reportArgumentType]
+    nn.init.zeros_(mlp[2].bias)  # pyright: ignore[reportArgumentType]

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from checks import assert_dropout_acts_in_training_only, assert_encodes, draw, randomise, watch_kept
+from checks import assert_dropout_acts_in_training_only, assert_encodes, draw, make_batch, randomise, watch_kept
 from dense import linear, normalise, two_layers
 
 from genomix.config import make_config
 from genomix.nn.build import build_classifier
-from genomix.nn.encoders.paramixer import Paramixer
+from genomix.nn.encoders.paramixer import ChannelLayer, Paramixer, ParamixerLayer
+from genomix.nn.mlp import Mlp
 from genomix.nn.protocols import count_factors, link_offsets
 
 PAD = 5
@@ -19,17 +20,20 @@ def apply_factor(weights, links, values):
 
 
 def encode(network, x, offsets, residual, link_scale=1.0):
-    """One record (N, D), by the paper's equations and the ones that `normalise` and `residual` add to them."""
+    """One record (N, D), by the paper's equations and the ones that the options add to them."""
     normed = network.norm is not None
     inputs = normalise(network.norm, x) if normed else x
     values = x
-    for layer in network.layers:
+    for outer in network.layers:
+        layer = outer.mixing if isinstance(outer, ChannelLayer) else outer
         start = two_layers(layer.value_mlp, normalise(layer.norm, values) if normed else values)
         mixed = start
         for link_mlp, links in zip(layer.link_mlps, offsets, strict=True):
             weights = link_scale * two_layers(link_mlp, inputs)
             mixed = apply_factor(weights, links, mixed) + (mixed if residual == "step" else start)
         values = values + mixed if normed else mixed
+        if isinstance(outer, ChannelLayer):
+            values = values + two_layers(outer.channel_mlp, normalise(outer.norm, values) if normed else values)
     if normed:
         values = normalise(network.output_norm, values)
     return values
@@ -44,6 +48,65 @@ def test_stack_equals_the_dense_formulas(protocol, residual, normed, num_layers,
     offsets = link_offsets(protocol, count_factors(20))
     randomise(network, scale=0.3)
     assert_encodes(network, lambda x: encode(network, x, offsets, residual, link_scale), [1, 2, 7, 16, 20, 23], 4)
+
+
+@pytest.mark.parametrize("residual", ["step", "input"])
+@pytest.mark.parametrize("normed", [False, True], ids=["paper", "normalised"])
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_stack_with_networks_over_the_channels_equals_the_dense_formulas(residual, normed, num_layers):
+    options = {"residual": residual, "normalise": normed, "link_scale": 0.3}
+    network = Paramixer(4, 6, num_layers, "chord", 20, channel_dim=7, **options)
+    offsets = link_offsets("chord", count_factors(20))
+    randomise(network, scale=0.3)
+    assert [layer.channel_mlp[0].out_features for layer in network.layers] == [7] * num_layers
+    assert_encodes(network, lambda x: encode(network, x, offsets, residual, 0.3), [1, 2, 7, 16, 20, 23], 4)
+
+
+def make_channel_layer(*, normed=True, dropout=0.0):
+    mixing = ParamixerLayer(
+        4, 6, link_offsets("chord", 4), residual="step", link_scale=0.3, normalise=normed, dropout=0.0, recompute=False
+    )
+    return randomise(ChannelLayer(mixing, 4, 7, normalise=normed, dropout=dropout))
+
+
+@pytest.mark.parametrize("normed", [False, True], ids=["paper", "normalised"])
+def test_network_over_the_channels_leaves_zeros_behind_a_record(normed):
+    lengths = [16, 1, 9]
+    x, counts = make_batch(lengths, 4)
+    for row, length in zip(make_channel_layer(normed=normed)(x, x, counts), lengths, strict=True):
+        assert row[:length].all()
+        assert not row[length:].any()
+
+
+def test_dropout_takes_from_what_the_network_over_the_channels_adds_and_from_nothing_else():
+    x, counts = make_batch([16, 9], 4)
+    layer = make_channel_layer(dropout=1.0)
+    assert torch.equal(layer(x, x, counts), layer.mixing(x, x, counts))
+    assert not torch.equal(layer.eval()(x, x, counts), layer.mixing(x, x, counts))
+    stack = Paramixer(4, 6, 1, "chord", 16, dropout=0.3, channel_dim=7)
+    assert [module.p for module in stack.modules() if isinstance(module, torch.nn.Dropout)] == [0.0, 0.3, 0.3]
+
+
+@pytest.mark.parametrize("normed", [False, True], ids=["paper", "normalised"])
+def test_weights_of_a_stack_without_them_are_drawn_one_after_another(normed):
+    torch.manual_seed(1)
+    network = Paramixer(4, 6, 2, "chord", 4, normalise=normed, channel_dim=0)
+    torch.manual_seed(1)
+    drawn = {}
+    for layer in (f"layers.{i}." for i in range(2)):
+        drawn |= {
+            layer + name: Mlp(4, 6, size) for name, size in (("value_mlp", 4), ("link_mlps.0", 3), ("link_mlps.1", 3))
+        }
+        if normed:
+            torch.nn.init.zeros_(drawn[layer + "value_mlp"][2].weight)
+            torch.nn.init.zeros_(drawn[layer + "value_mlp"][2].bias)
+            drawn[layer + "norm"] = torch.nn.LayerNorm(4)
+    if normed:
+        drawn |= {"norm": torch.nn.LayerNorm(4), "output_norm": torch.nn.LayerNorm(4)}
+    expected = {f"{name}.{key}": one for name, part in drawn.items() for key, one in part.state_dict().items()}
+    found = network.state_dict()
+    assert set(found) == set(expected)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 @pytest.mark.parametrize("protocol", ["chord", "cdil"])
@@ -64,8 +127,9 @@ def test_with_a_link_scale_of_zero_every_factor_is_the_identity(residual, normed
     torch.testing.assert_close(network(x, torch.tensor([16])), network.output_norm(x + start) if normed else start)
 
 
-def test_untrained_normalised_stack_passes_its_input_on():
-    x, network = torch.randn(2, 16, 4), Paramixer(4, 6, 3, "chord", 16, normalise=True)
+@pytest.mark.parametrize("channel_dim", [0, 7])
+def test_untrained_normalised_stack_passes_its_input_on(channel_dim):
+    x, network = torch.randn(2, 16, 4), Paramixer(4, 6, 3, "chord", 16, normalise=True, channel_dim=channel_dim)
     torch.testing.assert_close(network(x, torch.tensor([16, 16])), network.output_norm(x))
 
 
