@@ -113,9 +113,9 @@ class TrainingSet:
         """Return the bases, in bp, to which longer records are cropped in an epoch."""
         return self.max_length if self.curriculum is None else self.curriculum.length(epoch, self.max_length)
 
-    def at_full_length(self) -> Self:
-        """Return the same records with crops of `max_length` in every epoch."""
-        return replace(self, curriculum=None)
+    def as_predicted(self) -> Self:
+        """Return the same records as a prediction reads them: crops of `max_length` in every epoch, nothing hidden."""
+        return replace(self, curriculum=None, mask_fraction=0.0)
 
     def load(self, batch: PlannedBatch) -> Batch:
         """Read a planned batch from the store, longest records first."""

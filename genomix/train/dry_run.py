@@ -62,7 +62,7 @@ def dry_run(config: Config, records: LabelledRecords, device: str) -> DryRun:
         nothing = StepMemory(0, 0)
         return DryRun(config, said, splits, 0, 0, 0, nothing, _process_bytes(device), available_memory_bytes(device))
     training_set = make_training_set(records, splits, config)
-    steps = training_set.at_full_length().plan(1)
+    steps = training_set.as_predicted().plan(1)
     longest = training_set.padded_length or int(min(lengths.max(), training_set.max_length))
     with telling_out_of_memory(device):
         classifier = build_classifier(config.model, num_classes).to(device)

@@ -27,7 +27,7 @@ from genomix.train.history import Epoch, Step
 from genomix.train.objective import ClassObjective, Objective
 from genomix.train.optimise import learning_rate_factor
 from genomix.train.progress import Clock, Progress, seed_step
-from genomix.train.statistics import rank, refresh_statistics
+from genomix.train.statistics import refresh_statistics
 from genomix.train.step import Stepper
 
 LOG = logging.getLogger("genomix")
@@ -151,24 +151,14 @@ class Fit:
         finished = progress.epoch == max_epochs or self._time_share >= 1
         validated = finished or progress.epoch == 1 or progress.epoch % (self.config.validate_every or 1) == 0
         scores = self._validate(progress.epoch) if validated else {}
-        is_best = False
-        if scores:
-            ranked = rank(scores, self.config.metric)
-            is_best = progress.best is None or ranked > progress.best
-            if progress.best is None or ranked[0] > progress.best[0]:
-                progress.since_best = -1
-            if is_best:
-                progress.best = ranked
-                self._best_state = copy.deepcopy(self._stepper.judged.state_dict())
-                self.on_best(self._stepper.judged)
-        progress.since_best += 1
+        is_best = progress.compare(scores, self.config.metric)
+        if is_best:
+            self._best_state = copy.deepcopy(self._stepper.judged.state_dict())
+            self.on_best(self._stepper.judged)
         if is_frozen(self.config, progress.epoch) and self.config.freeze_epochs is not None:
             progress.since_best = 0  # what will be learnt from then on has had no chance yet
         if self.training_set.crop_length(progress.epoch) < self.training_set.max_length:
             progress.since_best = 0  # nor has what longer crops show
-        before = [row.validation["log_loss"] for row in progress.history if row.validation]
-        if scores and before and scores["log_loss"] < min(before):
-            progress.since_best = 0  # it learns, though the metric does not show it yet
         row = progress.end_epoch(scores, is_best=is_best, seconds=self._clock.seconds)
         progress.finished = finished or (bool(scores) and progress.since_best >= (self.config.patience or max_epochs))
         self.on_epoch(row)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from genomix.metrics import HIGHER_IS_BETTER
 from genomix.train.history import Epoch
 
 
@@ -71,6 +72,27 @@ class Progress:
         """In words."""
         return f"in epoch {self.epoch}, after {self.step} steps"
 
+    def compare(self, scores: dict[str, float], metric: str) -> bool:
+        """Return whether the epoch at work is the best so far, and count it as better than all before, or as not.
+
+        A lower log loss counts too: the network learns, though the metric does not show it yet.
+
+        Args:
+            scores: On the validation records; empty where it was not validated.
+            metric: What chooses the epoch, before the log loss.
+        """
+        self.since_best += 1
+        if not scores:
+            return False
+        ranked, before = rank(scores, metric), self.best
+        log_losses = [row.validation["log_loss"] for row in self.history if row.validation]
+        if before is None or ranked[0] > before[0] or scores["log_loss"] < min(log_losses):
+            self.since_best = 0
+        if before is not None and ranked <= before:
+            return False
+        self.best = ranked
+        return True
+
     def end_epoch(self, scores: dict[str, float], *, is_best: bool, seconds: float) -> Epoch:
         """Add the epoch at work to the history, and begin the next; return its row.
 
@@ -131,3 +153,9 @@ def seed_step(seed: int, step: int, rank: int) -> None:
     """
     [number] = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)
     torch.manual_seed(int(number))
+
+
+def rank(scores: dict[str, float], metric: str) -> tuple[float, float]:
+    """Return how good an epoch is, to be compared with others: by its metric, then by its log loss."""
+    value = scores[metric]
+    return (value if HIGHER_IS_BETTER[metric] else -value), -scores["log_loss"]

@@ -1,4 +1,4 @@
-"""What is taken of whole passes: running statistics of pooled features, and how an epoch ranks by its scores."""
+"""Running statistics of pooled features, taken anew of whole passes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from genomix.data.dataset import TrainingSet
 from genomix.distributed import Ranks
-from genomix.metrics import HIGHER_IS_BETTER
 from genomix.nn.classifier import Classifier
 from genomix.nn.pooling import STATISTICS_RECORDS, PooledNorm
 from genomix.train.feed import feed
@@ -21,7 +20,7 @@ def refresh_statistics(module: nn.Module, training_set: TrainingSet, epoch: int,
 
     Args:
         module: In evaluation mode afterwards.
-        training_set: Whose records are read, as many as suffice, at full length as in prediction.
+        training_set: Whose records are read, as many as suffice, as in prediction: at full length, nothing hidden.
         epoch: Whose plan is followed.
         device: Where the module is.
         ranks: The processes that share the work.
@@ -32,7 +31,7 @@ def refresh_statistics(module: nn.Module, training_set: TrainingSet, epoch: int,
         return
     pooled: list[Tensor] = []
     num_records = 0
-    for step in training_set.at_full_length().plan(epoch):
+    for step in training_set.as_predicted().plan(epoch):
         num_records += sum(len(batch) for batch in step)
         shares = [share for batch in step if (share := training_set.share(batch, ranks.rank))]
         for batch in feed(training_set, shares, device):
@@ -42,9 +41,3 @@ def refresh_statistics(module: nn.Module, training_set: TrainingSet, epoch: int,
     everything = torch.cat([part for parts in ranks.gather(pooled) for part in parts])
     for norm in norms:
         norm.take_statistics(everything.to(norm.weight.device))
-
-
-def rank(scores: dict[str, float], metric: str) -> tuple[float, float]:
-    """Return how good an epoch is, to be compared with others: by its metric, then by its log loss."""
-    value = scores[metric]
-    return (value if HIGHER_IS_BETTER[metric] else -value), -scores["log_loss"]

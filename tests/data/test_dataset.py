@@ -236,11 +236,12 @@ def test_with_a_curriculum_too_the_plan_is_a_function_of_seed_and_epoch(training
     assert own.plan(3) != own.plan(4)
 
 
-def test_at_full_length_a_curriculum_changes_nothing(training_set):
+def test_as_predicted_nothing_is_short_or_hidden(training_set):
     own, plain = training_set(curriculum=Curriculum(10, 0.25, 8)), training_set()
     assert own.plan(7) == plain.plan(7)
     assert own.plan(6) != plain.plan(6)
-    assert own.at_full_length().plan(6) == plain.plan(6)
+    assert own.as_predicted().plan(6) == plain.plan(6)
+    assert training_set(mask_fraction=0.3).as_predicted().plan(6) == plain.plan(6)
 
 
 def test_short_crops_are_filled_up_where_all_records_are(training_set):
