@@ -6,7 +6,8 @@
 The file of variants has a name and a list of `--set` assignments for each. All are trained alike, for --epochs or for a
 --budget each without stopping early, or by the preset's own rule; training is given a copy of each set without its test
 records. Differences are paired: a variant and the default on the same set with the same seed. What is done is not
-repeated. RESULTS.tsv has a row a run, RESULTS-differences.tsv a row a variant and set, RESULTS.md the table.
+repeated. RESULTS.tsv has a row a run, RESULTS-differences.tsv a row a variant and set, RESULTS.md the table,
+which --card puts into the preset's card, between marks.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from candidates import SYNTAX, Candidate, file_name, parse_candidates
 from measured import METRICS, TITLES, Row, conditions, exit_code, markdown_table, row_of, succeeded, write_results
 from runs import add_run_options, leave_with, limits, perform_all
 from sets import open_sets, runs_on
+from write_cards import write_ablations_card
 
 from genomix.errors import NoInputError, UsageError
 from genomix.metrics import HIGHER_IS_BETTER
@@ -142,6 +144,7 @@ def main() -> int:
     parser.add_argument("--default", default="paramixer", metavar="MODEL", help=f"what they are variants of: {SYNTAX}")
     parser.add_argument("--epochs", type=int, help="of each training")
     parser.add_argument("--metric", choices=METRICS, default=METRICS[0])
+    parser.add_argument("--card", action="store_true", help="put the table into the card of the default's preset")
     add_run_options(parser)
     options = parser.parse_args()
     variants = read_variants(options.variants, parse_candidates([options.default])[0])
@@ -157,7 +160,10 @@ def main() -> int:
     ]
     rows = [row_of(outcome) for outcome in perform_all(runs, options.jobs)]
     differences = difference_rows(differences_of(rows, options.metric), options.metric)
-    write_results(options.results, to_markdown(rows, options.metric), rows=rows, differences=differences)
+    table = to_markdown(rows, options.metric)
+    write_results(options.results, table, rows=rows, differences=differences)
+    if options.card:
+        write_ablations_card(variants[0].source, table)
     return exit_code(rows)
 
 

@@ -17,13 +17,14 @@ from accuracy_tables import card_text, write_markdown
 from compare_models import METRICS, to_markdown
 from measured import Row, read_tsv
 
+from genomix.errors import NoInputError
 from genomix.files import write_text
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 COMPARISON = {"title", "max_length", "minutes", "rows"}
 """Keys of the results of a comparison; other files of results do not have them all."""
-MEASURED, ACCURACY = "measured", "accuracy"
+MEASURED, ACCURACY, ABLATIONS = "measured", "accuracy", "ablations"
 """Names of marks: what stands between `<!-- NAME -->` and `<!-- /NAME -->` is written by commands."""
 
 
@@ -43,13 +44,29 @@ def write_accuracy_page(rows: Sequence[Row]) -> None:
 
 
 def write_accuracy_cards(rows: Sequence[Row]) -> None:
-    """Put what each model reached by `accuracy.py` into its card; one without marks gets a section at its end."""
+    """Put what each model reached by `accuracy.py` into its card."""
     for card in sorted((ROOT / "models").glob("*/README.md")):
-        text = card_text(rows, card.parent.name)
-        if text and not replace_marked(card, text, ACCURACY):
-            before = card.read_text(encoding="utf-8").rstrip("\n")
-            marked = f"<!-- {ACCURACY} -->\n{text}\n<!-- /{ACCURACY} -->"
-            write_text(card, f"{before}\n\n## Accuracy on sets with official splits\n\n{marked}\n")
+        if text := card_text(rows, card.parent.name):
+            _put_into(card, text, ACCURACY, "Accuracy on sets with official splits")
+
+
+def write_ablations_card(model: str, text: str) -> None:
+    """Put what `ablations.py` found of the variants of a preset into its card.
+
+    Raises:
+        NoInputError: If the model has no card.
+    """
+    card = ROOT / "models" / model / "README.md"
+    if not card.is_file():
+        raise NoInputError(f"{card}: there is no such card to write into")
+    _put_into(card, text, ABLATIONS, "What each part is worth")
+
+
+def _put_into(card: Path, text: str, name: str, title: str) -> None:
+    """Put a text between the marks of a card; one without marks gets a section at its end."""
+    if not replace_marked(card, text, name):
+        before = card.read_text(encoding="utf-8").rstrip("\n")
+        write_text(card, f"{before}\n\n## {title}\n\n<!-- {name} -->\n{text}\n<!-- /{name} -->\n")
 
 
 def read_speed() -> list[dict[str, str]]:

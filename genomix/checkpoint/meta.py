@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genomix.checkpoint.directory import CALIBRATION, META
-from genomix.errors import DataError
+from genomix.errors import DataError, UsageError
 from genomix.files import write_text
 from genomix.metrics.calibration import Calibration
 
@@ -86,6 +86,19 @@ def load_meta(directory: Path) -> Meta:
         DataError: If the file is damaged, or was written by a newer version.
     """
     return _read_stated(directory / META, Meta, "meta data", "restore it or train again")
+
+
+def check_has_classes(meta: Meta, directory: Path) -> None:
+    """Check that the model in a directory is a classifier.
+
+    Raises:
+        UsageError: If it is pretrained only, and has no classes.
+    """
+    if meta.kind == "pretrained":
+        raise UsageError(
+            f"{directory}: is pretrained and has no classes yet; train a classifier from it first: "
+            f"genomix train data.fa labels.tsv --init-from {directory} -o run/"
+        )
 
 
 def library_versions() -> dict[str, str]:

@@ -10,7 +10,7 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from genomix.checkpoint.directory import CONFIG, META, REFERENCE, WEIGHTS, is_model
-from genomix.checkpoint.meta import Meta, load_calibration, load_meta, save_calibration
+from genomix.checkpoint.meta import Meta, check_has_classes, load_calibration, load_meta, save_calibration
 from genomix.config import Config, HeadConfig, KmerConfig, NetworkConfig, make_config, to_yaml
 from genomix.data.levels import Levels
 from genomix.data.reference import Reference, read_reference, save_reference
@@ -179,11 +179,7 @@ def load_model(path: str | Path, *, device: str = "cpu", calibrated: bool = True
     """
     folder = _model_folder(Path(path))
     meta = load_meta(folder)
-    if meta.kind == "pretrained":
-        raise UsageError(
-            f"{folder}: is pretrained and has no classes yet; train a classifier from it first: "
-            f"genomix train data.fa labels.tsv --init-from {folder} -o run/"
-        )
+    check_has_classes(meta, folder)
     config = _read_config(folder)
     try:
         classifier = build_classifier(config.model, len(meta.classes))

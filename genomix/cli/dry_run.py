@@ -30,6 +30,8 @@ def print_dry_run(found: DryRun, device: str) -> None:
     splits, training = found.splits, found.config.training
     for sentence in found.said:
         typer.echo(f"decided {sentence}")
+    for sentence in found.undecided:
+        typer.echo(f"undecided {sentence}")
     for note in splits.notes:
         typer.echo(f"warning: {note}")
     typer.echo(f"records: {len(splits.train)} train, {len(splits.val)} val, {len(splits.test)} test")

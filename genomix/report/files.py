@@ -130,6 +130,7 @@ def read_run(directory: Path) -> RunFiles:
     Raises:
         NoInputError: If there is no such directory, or it has no results.
         DataError: If a file is damaged.
+        UsageError: If it is of a pretraining.
     """
     if not directory.is_dir():
         raise NoInputError(f"{directory}: no such run directory")
@@ -138,6 +139,9 @@ def read_run(directory: Path) -> RunFiles:
             f"{directory}: not a run directory with results: it has no {checkpoint.METRICS}; train a model first "
             "(genomix train data.fa labels.tsv -o run/)"
         )
+
+    if (directory / checkpoint.META).is_file():
+        checkpoint.check_has_classes(checkpoint.load_meta(directory), directory)
 
     def read(name: str, reader: Callable[[Path], T]) -> T | None:
         return reader(directory / name) if (directory / name).is_file() else None

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+import torch
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logit
 
@@ -41,13 +42,16 @@ def fit_composition(
     rows = list(rows)
     multi_label = targets.ndim == 2
     alone = replace(scorer, model=replace(scorer.model, composition=None), calibrated=False)
-    beside = replace(scorer, model=replace(scorer.model, composition=Composition(kmer)), calibrated=False)
     probabilities = np.stack(list(alone.score(store.tokens(row) for row in rows)))
     tiny = np.finfo(np.float64).tiny
     network = logit(probabilities.clip(1e-15, 1 - 1e-15)) if multi_label else np.log(probabilities.clip(tiny))
-    kmers = np.stack([beside.score_composition(store.tokens(row)) for row in rows])
+    kmers = np.stack([_score(Composition(kmer), store.tokens(row), multi_label=multi_label) for row in rows])
     weights = fit_weights(network, kmers, targets)
     return Composition(kmer, *weights.tolist()).eval()
+
+
+def _score(composition: Composition, tokens: np.ndarray, *, multi_label: bool) -> np.ndarray:
+    return composition.score(torch.from_numpy(np.array(tokens)), multi_label=multi_label).numpy()
 
 
 def fit_weights(network: np.ndarray, kmers: np.ndarray, targets: np.ndarray) -> np.ndarray:

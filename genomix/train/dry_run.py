@@ -22,6 +22,8 @@ class DryRun:
     Attributes:
         config: Resolved.
         said: A sentence for each value that was decided from the data and the machine.
+        undecided: A sentence for each value that is here as it mostly is, and that the training decides otherwise
+            where the data ask for it.
         splits: The division of the records.
         num_parameters: Of the network; 0 for a k-mer model, which has no training steps.
         num_steps: Steps of the optimiser in an epoch.
@@ -33,6 +35,7 @@ class DryRun:
 
     config: Config
     said: list[str]
+    undecided: list[str]
     splits: Splits
     num_parameters: int
     num_steps: int
@@ -57,10 +60,13 @@ def dry_run(config: Config, records: LabelledRecords, device: str) -> DryRun:
     splits = divide(records, config)
     lengths = records.lengths[splits.train]
     num_classes = len(records.classes)
+    asked = config
     config, said = resolve(config, lengths, int(records.lengths[splits.val].sum()), num_classes, device)
     if isinstance(config.model, KmerConfig):
         nothing = StepMemory(0, 0)
-        return DryRun(config, said, splits, 0, 0, 0, nothing, _process_bytes(device), available_memory_bytes(device))
+        return DryRun(
+            config, said, [], splits, 0, 0, 0, nothing, _process_bytes(device), available_memory_bytes(device)
+        )
     training_set = make_training_set(records, splits, config)
     steps = training_set.as_predicted().plan(1)
     longest = training_set.padded_length or int(min(lengths.max(), training_set.max_length))
@@ -71,6 +77,7 @@ def dry_run(config: Config, records: LabelledRecords, device: str) -> DryRun:
     return DryRun(
         config=config,
         said=said,
+        undecided=_undecided(asked),
         splits=splits,
         num_parameters=sum(parameter.numel() for parameter in classifier.parameters()),
         num_steps=len(steps),
@@ -79,6 +86,13 @@ def dry_run(config: Config, records: LabelledRecords, device: str) -> DryRun:
         process_bytes=_process_bytes(device),
         available_bytes=available_memory_bytes(device),
     )
+
+
+def _undecided(asked: Config) -> list[str]:
+    model = asked.model
+    if isinstance(model, KmerConfig) or model.both_strands or asked.training.reverse_complement is not None:
+        return []
+    return ["training.reverse_complement: true here; the k-mers that training searches first may say otherwise"]
 
 
 def _process_bytes(device: str) -> int:

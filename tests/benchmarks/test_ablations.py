@@ -102,13 +102,18 @@ class TestDifferences:
         assert [cell.strip() for cell in _lines(to_markdown(rows, "log_loss"))[1].split("|")][5] == "1 / 2"
 
 
-def test_all_are_trained_alike_and_judged_on_validation(make_set, trainer, call_script, tmp_path, capsys):
+def test_all_are_trained_alike_and_judged_on_validation(make_set, trainer, call_script, tmp_path, capsys, monkeypatch):
     import ablations
+    import write_cards
 
+    card = tmp_path / "models/paramixer/README.md"
+    card.parent.mkdir(parents=True)
+    card.write_text("# paramixer\n")
+    monkeypatch.setattr(write_cards, "ROOT", tmp_path)
     trainer.accuracies = {"pooling=max": 0.75}
     folder = make_set("mito")
     words = ("--sets", "mito", "--only", "max pooling", "--seeds", 3, 4, "--epochs", 7)
-    assert call_script(ablations, folder.parent, *words, "--results", tmp_path / "found") == 0
+    assert call_script(ablations, folder.parent, *words, "--results", tmp_path / "found", "--card") == 0
     assert all("--max-epochs 7 --set training.patience=7" in " ".join(call) for call in trainer.calls)
     assert len(trainer.calls) == 4
     with (tmp_path / "found-differences.tsv").open() as table:
@@ -116,6 +121,11 @@ def test_all_are_trained_alike_and_judged_on_validation(make_set, trainer, call_
     assert (row["variant"], row["set"], row["pairs"]) == ("max pooling", "mito", "2")
     assert float(row["mean"]) == pytest.approx(0.25)
     assert "| max pooling | +0.250 ± 0.000 |" in capsys.readouterr().out
+    assert "<!-- ablations -->" in card.read_text()
+    assert "| max pooling | +0.250 ± 0.000 |" in card.read_text()
+    card.unlink()
+    with pytest.raises(NoInputError, match=r"no such card"):
+        call_script(ablations, folder.parent, *words, "--card")
     with pytest.raises(UsageError, match="--only 'min pooling'"):
         call_script(ablations, folder.parent, "--sets", "mito", "--only", "min pooling")
     with pytest.raises(UsageError, match="choose one"):

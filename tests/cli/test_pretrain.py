@@ -52,6 +52,7 @@ def test_what_has_no_classes_says_so(genomix, data, pretrained, tmp_path):
         done = genomix(command, pretrained, data.fasta, *table, *more)
         assert done.code == 2
         assert "is pretrained and has no classes yet" in done.stderr
+    assert "is pretrained and has no classes yet" in genomix("report", pretrained).stderr
     assert genomix("embed", pretrained, data.fasta, "-o", tmp_path / "v.npz").code == 0
     done = genomix("train", "--resume", pretrained)
     assert done.code == 2

@@ -168,3 +168,16 @@ def test_want_of_memory_is_told_and_counted(load, monkeypatch):
 def test_what_the_machine_refuses_is_told(load, batch_bases):
     with pytest.raises(UsageError, match=r"^out of memory on cpu; "):
         look(load(), "transformer", model__encoder__hidden_dim=1 << 40, training__batch_bases=batch_bases)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({}, ["training.reverse_complement"]),
+        ({"training.reverse_complement": False}, []),
+        ({"model.both_strands": True}, []),
+    ],
+)
+def test_what_the_search_of_kmers_decides_is_named(load, changes, named):
+    found = dry_run(make_config(overrides=SMALL | changes), load((30, 50)), "cpu")
+    assert [sentence.partition(":")[0] for sentence in found.undecided] == named
