@@ -73,7 +73,7 @@ SLOW = {
     "test_held_back.py": ("test_results_do_not_depend",),
     "test_benchmarks.py": ("test_a_contender",),
     "test_making_data.py": ("test_motif_pair",),
-    "test_pretrain.py": ("test_a_signal", "test_the_commands", "test_with_an_ensemble", "test_weights_and"),
+    "test_pretrain.py": ("test_a_signal", "test_the_commands", "test_each_of_several", "test_weights_and"),
     "test_pretraining.py": ("test_it_learns", "test_a_start_that", "stops2", "test_a_trained_classifier"),
 }
 """Tests that take seconds, by file and words of their names; most start processes. `make test-slow` runs them."""

@@ -104,12 +104,13 @@ class TestInitFrom:
         resumed = genomix("train", "--resume", run)
         assert "nothing left to train" in resumed.stderr
 
-    def test_with_an_ensemble(self, genomix, data, pretrained, tmp_path):
-        more = ("--ensemble", 2, "--max-epochs", 1, "--threads", 1, "--no-baselines", "--no-checks")
+    @pytest.mark.parametrize(("option", "name"), [("--ensemble", "member"), ("--folds", "fold")])
+    def test_each_of_several(self, genomix, data, pretrained, tmp_path, option, name):
+        more = (option, 2, "--max-epochs", 1, "--threads", 1, "--no-baselines", "--no-checks")
         done = genomix("train", data.fasta, data.table, "--init-from", pretrained, "-o", tmp_path / "run", *more)
         assert done.code == 0, done.stderr
-        for name in ("member-1", "member-2"):
-            meta = json.loads((tmp_path / "run" / name / "meta.json").read_text())
+        for number in (1, 2):
+            meta = json.loads((tmp_path / "run" / f"{name}-{number}" / "meta.json").read_text())
             assert meta["training"]["init_from"]["path"] == str(pretrained)
 
     @pytest.mark.parametrize(
