@@ -12,21 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from genomix.config import TrainingConfig
-from genomix.data.dataset import PlannedBatch, TrainingSet
+from genomix.data.dataset import TrainingSet
 from genomix.distributed import RankLostError, Ranks
-from genomix.errors import PreemptedError, TrainingFailedError, UsageError
-from genomix.runtime import is_out_of_memory
+from genomix.errors import PreemptedError, TrainingFailedError
 from genomix.stopping import AbandonedError, Stopping
-from genomix.train.feed import feed
+from genomix.train.attempt import halve_batches, out_of_memory, try_step
 from genomix.train.freezing import freeze_features, is_frozen
 from genomix.train.history import Epoch, Step
 from genomix.train.objective import ClassObjective, Objective
 from genomix.train.optimise import learning_rate_factor
-from genomix.train.progress import Clock, Progress, seed_step
+from genomix.train.progress import Clock, Progress
 from genomix.train.statistics import refresh_statistics
 from genomix.train.step import Stepper
 
@@ -183,12 +181,13 @@ class Fit:
                 done, self.config.schedule, self.config.warmup_fraction
             )
             num_targets = self._objective.count(self.training_set, steps[i])
-            loss = self._try_step(steps[i], num_targets, progress)
+            loss = try_step(self._stepper, self.training_set, steps[i], num_targets, progress)
             if loss is None:
-                steps = self._halve_batches(progress)
-                loss = self._try_step(steps[i], num_targets, progress)
+                self.training_set = halve_batches(self.training_set, self.device, progress)
+                steps = self.training_set.plan(progress.epoch)
+                loss = try_step(self._stepper, self.training_set, steps[i], num_targets, progress)
             if loss is None:
-                raise self._out_of_memory(progress.epoch)
+                raise out_of_memory(self.training_set, self.device, progress.epoch)
             progress.step += 1
             progress.steps_done = i + 1
             pieces = [piece for batch in steps[i] for piece, _ in batch]
@@ -218,51 +217,6 @@ class Fit:
         tally.num_bases += step.num_bases
         left = self._clock.seconds * (1 - step.progress) / max(step.progress, 1e-6)
         self.on_step(Step(step.progress, progress.epoch, loss, tally.bases_per_s, left))
-
-    def _try_step(self, batches: list[PlannedBatch], num_targets: int, progress: Progress) -> Tensor | None:
-        """Make a step; None if the memory did not suffice, with no gradient left over."""
-        seed_step(self.config.seed, progress.step, self.ranks.rank)
-        shares = [self.training_set.share(batch, self.ranks.rank) for batch in batches]
-        before = [buffer.clone() for buffer in self.classifier.buffers()] if self.ranks.size > 1 else []
-        try:
-            loaded = feed(self.training_set, shares, self.device)
-            return self._stepper.run(loaded, num_targets, progress.tally.learning_rate)
-        except RankLostError:  # the step is not made: no statistics of it are kept either
-            for buffer, value in zip(self.classifier.buffers(), before, strict=True):
-                buffer.copy_(value)
-            raise
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if self.ranks.size > 1:  # the others have begun this step as it is
-                raise self._out_of_memory(progress.epoch) from error
-            # what the step held is only free once this block is left
-        self._stepper.forget()
-        if self.device == "cuda":
-            torch.cuda.empty_cache()
-        return None
-
-    def _halve_batches(self, progress: Progress) -> list[list[PlannedBatch]]:
-        """Compute half as much at once from now on, in as many more batches a step, and plan the epoch anew."""
-        if progress.halved:
-            raise self._out_of_memory(progress.epoch)
-        half = self.training_set.batch_bases // 2
-        LOG.warning(
-            "out of memory on %s: from now on %d bp are computed at once instead of %d, and the gradients of more "
-            "batches added up for a step of as many records",
-            self.device,
-            half,
-            self.training_set.batch_bases,
-        )
-        progress.batch_bases, progress.halved = half, True
-        self.training_set = replace(self.training_set, batch_bases=half)
-        return self.training_set.plan(progress.epoch)
-
-    def _out_of_memory(self, epoch: int) -> UsageError:
-        return UsageError(
-            f"out of memory on {self.device} in epoch {epoch}; use a smaller --batch-bases than "
-            f"{self.training_set.batch_bases}, or a smaller --max-length"
-        )
 
     def _validate(self, epoch: int) -> dict[str, float]:
         """Return the scores on the validation records."""

@@ -12,6 +12,7 @@ from genomix.config import TrainingConfig
 from genomix.data.dataset import TrainingSet
 from genomix.data.store import build_store
 from genomix.errors import UsageError
+from genomix.train import attempt
 from genomix.train import fit as fitting
 from genomix.train.fit import Fit
 
@@ -252,9 +253,8 @@ def test_a_gpu_computes_a_step_while_the_loss_of_the_last_is_looked_at(make_fit,
 
     here, elsewhere = (make_fit(max_epochs=2, batch_records=8) for _ in range(2))
     here.run()
-    steps, feed = [], fitting.feed
+    steps = []
     monkeypatch.setattr(fitting, "Stepper", Here)
-    monkeypatch.setattr(fitting, "feed", lambda training_set, batches, _: feed(training_set, batches, "cpu"))
     elsewhere.device = "mps"
     elsewhere.on_step = lambda step: (events.append("seen"), steps.append(step))
     elsewhere.run()
@@ -278,14 +278,14 @@ class TestOutOfMemory:
     def tries(self, monkeypatch):
         """The rows of each step that is tried, with the most bases that are computed at once."""
         tries = []
-        feed = fitting.feed
+        feed = attempt.feed
 
         def note(training_set, batches, device):
             sizes = [sum(piece.end - piece.start for piece, _ in batch) for batch in batches]
             tries.append(([piece.row for batch in batches for piece, _ in batch], max(sizes)))
             return feed(training_set, batches, device)
 
-        monkeypatch.setattr(fitting, "feed", note)
+        monkeypatch.setattr(attempt, "feed", note)
         return tries
 
     @pytest.mark.parametrize(
