@@ -84,9 +84,9 @@ class TestStrand:
     """The strand matters where it is better by a share of the log loss and by some nats over all records."""
 
     @staticmethod
-    def candidates(*log_losses, k=3):
+    def candidates(*log_losses):
         return [
-            Candidate(KmerConfig(k=k, classifier="naive-bayes", strands=strands), 0.5, log_loss, 10)
+            Candidate(KmerConfig(k=3, classifier="naive-bayes", strands=strands), 0.5, log_loss, 10)
             for strands, log_loss in zip(("forward", "canonical") * 2, log_losses, strict=False)
         ]
 
@@ -106,11 +106,6 @@ class TestStrand:
     def test_the_best_of_each_is_compared(self):
         assert reads_one_strand(self.candidates(0.9, 0.4, 0.2, 0.8), 300) is True
         assert reads_one_strand(self.candidates(0.2, 0.9, 0.9, 0.2), 300) is False
-
-    def test_long_kmers_are_asked_only_where_there_are_no_others(self):
-        shorter = self.candidates(0.4, 0.4, k=6)
-        assert reads_one_strand([*shorter, *self.candidates(0.2, 0.3, k=7)], 300) is False
-        assert reads_one_strand(self.candidates(0.2, 0.3, k=7), 300) is True
 
     def test_one_that_was_not_tried_says_nothing(self):
         assert reads_one_strand(self.candidates(0.1), 300) is None

@@ -38,8 +38,6 @@ MOST_ENTRIES = 64_000_000
 CLEARLY, CLEARLY_NATS = 0.02, 5.0
 """By how much one way to count must be better than the other for the strand to matter: share of the log loss, and nats
 over all validation records."""
-LONGEST_ASKED = 6
-"""The longest k-mers that say whether the strand matters."""
 LEAST_NATS = 0.5
 """Of log loss over all validation records, less than which is no gain that would be worth a larger model."""
 PATIENCE = 2
@@ -122,13 +120,10 @@ def reads_one_strand(candidates: Sequence[Candidate], num_records: int) -> bool 
 
     They do where the least log loss on the V validation records, `num_records`, is lower by `CLEARLY` and, summed over
     them, `CLEARLY_NATS` at least: promoters, transcripts and other records that are all given in the direction they are
-    read. Longer k-mers than `LONGEST_ASKED` are not asked: they know records again that overlap some they have learnt
-    from, such as those around neighbouring peaks, which lie on the same strand whatever it means. None where only one
-    of the two was tried.
+    read. None where only one of the two was tried.
     """
-    asked = [one for one in candidates if (one.config.k or 0) <= LONGEST_ASKED] or candidates
     forward, canonical = (
-        min((one.log_loss for one in asked if one.config.strands == strands), default=None)
+        min((one.log_loss for one in candidates if one.config.strands == strands), default=None)
         for strands in ("forward", "canonical")
     )
     if forward is None or canonical is None:
