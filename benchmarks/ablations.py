@@ -25,8 +25,9 @@ from candidates import SYNTAX, Candidate, file_name, parse_candidates
 from measured import METRICS, TITLES, Row, conditions, exit_code, markdown_table, row_of, succeeded, write_results
 from runs import add_run_options, leave_with, limits, perform_all
 from sets import open_sets, runs_on
-from write_cards import write_ablations_card
+from write_cards import find_card, write_ablations_card
 
+from genomix.config import PRESETS
 from genomix.errors import NoInputError, UsageError
 from genomix.metrics import HIGHER_IS_BETTER
 from genomix.metrics.paired import holm
@@ -147,7 +148,10 @@ def main() -> int:
     parser.add_argument("--card", action="store_true", help="put the table into the card of the default's preset")
     add_run_options(parser)
     options = parser.parse_args()
-    variants = read_variants(options.variants, parse_candidates([options.default])[0])
+    base = parse_candidates([options.default])[0]
+    if options.card:
+        find_card(base.source)
+    variants = read_variants(options.variants, base)
     if unknown := set(options.only or ()) - {one.name for one in variants}:
         raise UsageError(f"--only {min(unknown)!r}: {options.variants} has no such variant")
     variants = [one for one in variants if options.only is None or one.name in (DEFAULT, *options.only)]
@@ -163,8 +167,12 @@ def main() -> int:
     table = to_markdown(rows, options.metric)
     write_results(options.results, table, rows=rows, differences=differences)
     if options.card:
-        write_ablations_card(variants[0].source, table)
+        write_ablations_card(base.source, f"{_describe(options.default)}\n\n{table}")
     return exit_code(rows)
+
+
+def _describe(default: str) -> str:
+    return "" if default in PRESETS else f"The default is here `{default}`."
 
 
 def _check(variant: Candidate, path: Path) -> None:

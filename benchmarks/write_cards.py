@@ -50,16 +50,25 @@ def write_accuracy_cards(rows: Sequence[Row]) -> None:
             _put_into(card, text, ACCURACY, "Accuracy on sets with official splits")
 
 
-def write_ablations_card(model: str, text: str) -> None:
-    """Put what `ablations.py` found of the variants of a preset into its card.
+def find_card(model: str) -> Path:
+    """Return the card of a preset.
 
     Raises:
-        NoInputError: If the model has no card.
+        NoInputError: If it has none.
     """
     card = ROOT / "models" / model / "README.md"
     if not card.is_file():
         raise NoInputError(f"{card}: there is no such card to write into")
-    _put_into(card, text, ABLATIONS, "What each part is worth")
+    return card
+
+
+def write_ablations_card(model: str, text: str) -> None:
+    """Put what `ablations.py` found of the variants of a preset into its card.
+
+    Raises:
+        NoInputError: If it has none.
+    """
+    _put_into(find_card(model), text.lstrip("\n"), ABLATIONS, "What each part is worth")
 
 
 def _put_into(card: Path, text: str, name: str, title: str) -> None:

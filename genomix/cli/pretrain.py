@@ -16,8 +16,16 @@ if TYPE_CHECKING:
     from genomix.pretrain.context import Said
     from genomix.pretrain.run import Pretraining
 
-MEANINGLESS = ("data", "prediction", "model.head", "training.metric", "training.classes", "training.label_smoothing")
-"""Keys that have no effect without classes."""
+MEANINGLESS = (
+    "data",
+    "prediction",
+    "model.head",
+    "training.metric",
+    "training.classes",
+    "training.label_smoothing",
+    "training.mask_fraction",
+)
+"""Keys that have no effect without classes, or have another name here: what is hidden says `masking`."""
 
 
 def pretrain(
@@ -83,7 +91,10 @@ def pretrain(
         raise UsageError("genomix pretrain: runs in one process; start it with one task, not with several")
     overrides = training_options.parse_settings(settings)
     if useless := [key for key in overrides if key.startswith(MEANINGLESS)]:
-        raise UsageError(f"--set {', '.join(useless)}: has no effect without classes; state it in genomix train")
+        raise UsageError(
+            f"--set {', '.join(useless)}: has no effect in pretraining, which has no classes and hides bases by "
+            "masking.fraction; state it in genomix train"
+        )
     overrides |= training_options.learning_overrides(
         max_length=max_length,
         max_epochs=max_epochs,

@@ -6,7 +6,7 @@ tree to the run directory, where it is valid input again.
 
 from genomix.config.encoders import ENCODER_SECTIONS, AnyEncoderConfig, EncoderConfig, ParamixerConfig
 from genomix.config.presets import PRESETS
-from genomix.config.reading import make_config, model_name, parse_assignment, to_yaml
+from genomix.config.reading import make_config, model_name, parse_assignment, says_the_same, to_yaml
 from genomix.config.schema import (
     Config,
     DataConfig,
@@ -33,5 +33,6 @@ __all__ = [
     "make_config",
     "model_name",
     "parse_assignment",
+    "says_the_same",
     "to_yaml",
 ]

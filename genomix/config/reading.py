@@ -88,6 +88,18 @@ def to_yaml(config: Config) -> str:
     return yaml.safe_dump(_named_first(config.model_dump(mode="json")), sort_keys=False, default_flow_style=False)
 
 
+def says_the_same(text: str, other: str) -> bool:
+    """Return whether two texts of `to_yaml` are of one configuration: keys that a text lacks, as it is of an older
+    version, have their defaults.
+    """
+    if text == other:
+        return True
+    try:
+        return Config.model_validate(yaml.safe_load(text)) == Config.model_validate(yaml.safe_load(other))
+    except (yaml.YAMLError, ValidationError):
+        return False
+
+
 def _named_first(tree: Any) -> Any:
     """Let every section begin with its name, if it has one; fields that sections share come before their own."""
     if not isinstance(tree, dict):

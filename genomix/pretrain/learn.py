@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,7 @@ from genomix.pretrain.held_out import HeldOut
 from genomix.pretrain.objective import MaskedBases, describe, to_row
 from genomix.pretrain.windows import MaskedSet
 from genomix.stopping import Stopping
-from genomix.train.checkpoints import Checkpoints
+from genomix.train.checkpoints import CONFIGURATION, Checkpoints
 from genomix.train.fit import Fit
 from genomix.train.history import Epoch, Step, describe_end, to_csv
 
@@ -51,10 +50,7 @@ def learn(
         CannotWriteError: If a checkpoint cannot be written.
     """
     config = model.config
-    fingerprint = {
-        "sequences": training_set.store.sha256,
-        "configuration": hashlib.sha256(to_yaml(config).encode()).hexdigest(),
-    }
+    fingerprint = {"sequences": training_set.store.sha256, CONFIGURATION: to_yaml(config)}
     checkpoints = Checkpoints(model.path, checkpoint_every_s, fingerprint)
 
     def save(state: Callable[[], dict[str, Any]], must: bool) -> None:

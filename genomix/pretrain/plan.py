@@ -63,6 +63,7 @@ def plan(config: Config, store: Store, device: str) -> Plan:
     config = config.model_copy(deep=True)
     config.masking = masking = config.masking or MaskingConfig()
     config.training.metric = "log_loss"
+    config.training.mask_fraction = 0.0  # what `masking` hides is what there is to learn
     division = divide(store, masking.val_fraction, config.training.seed)
     config, said = _resolve(config, division, device)
     network, training = check(config), config.training

@@ -45,13 +45,11 @@ def fit_composition(
     probabilities = np.stack(list(alone.score(store.tokens(row) for row in rows)))
     tiny = np.finfo(np.float64).tiny
     network = logit(probabilities.clip(1e-15, 1 - 1e-15)) if multi_label else np.log(probabilities.clip(tiny))
-    kmers = np.stack([_score(Composition(kmer), store.tokens(row), multi_label=multi_label) for row in rows])
+    composition = Composition(kmer)
+    tokens = (torch.from_numpy(np.array(store.tokens(row))) for row in rows)
+    kmers = np.stack([composition.score(one, multi_label=multi_label).numpy() for one in tokens])
     weights = fit_weights(network, kmers, targets)
     return Composition(kmer, *weights.tolist()).eval()
-
-
-def _score(composition: Composition, tokens: np.ndarray, *, multi_label: bool) -> np.ndarray:
-    return composition.score(torch.from_numpy(np.array(tokens)), multi_label=multi_label).numpy()
 
 
 def fit_weights(network: np.ndarray, kmers: np.ndarray, targets: np.ndarray) -> np.ndarray:

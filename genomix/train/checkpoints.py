@@ -12,11 +12,14 @@ from typing import Any
 import torch
 
 from genomix.checkpoint import CHECKPOINT, CHECKPOINT_BEFORE
+from genomix.config import says_the_same
 from genomix.errors import CannotWriteError, DataError
 from genomix.files import atomic_path
 
 LOG = logging.getLogger("genomix")
 SCHEMA_VERSION = 1
+CONFIGURATION = "configuration"
+"""The entry of a fingerprint that is a configuration, written by `to_yaml`."""
 EVERY_S = 60.0
 COST = 50
 """Writing takes at most one part in so many of the time: large checkpoints are written less often."""
@@ -94,12 +97,16 @@ class Checkpoints:
         if not isinstance(whole, dict) or whole.get("schema_version") != SCHEMA_VERSION:
             raise DataError(f"{path}: written by another version of genomix; go on with that one, or train anew")
         found = whole["fingerprint"]
-        other = [name for name, value in self.fingerprint.items() if found.get(name) != value]
+        other = [name for name, value in self.fingerprint.items() if not _agree(name, value, found.get(name))]
         if other:
             raise DataError(
                 f"{path}: belongs to a training with other {' and '.join(other)}; go on with those, or train anew in "
                 "another directory"
             )
+
+
+def _agree(name: str, value: str, found: Any) -> bool:
+    return found == value or (name == CONFIGURATION and isinstance(found, str) and says_the_same(found, value))
 
 
 def _save(state: dict[str, Any], path: Path) -> None:

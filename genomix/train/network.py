@@ -22,7 +22,7 @@ from genomix.errors import TrainingFailedError
 from genomix.files import write_text
 from genomix.scoring import make_scorer
 from genomix.stopping import Stopping
-from genomix.train.checkpoints import EVERY_S, Checkpoints
+from genomix.train.checkpoints import CONFIGURATION, EVERY_S, Checkpoints
 from genomix.train.division import make_training_set
 from genomix.train.fit import Fit
 from genomix.train.history import Epoch, Step, describe, describe_end, to_csv
@@ -93,6 +93,13 @@ class NetworkTraining:
             LOG.info("going on %s", fit.where)
         history = fit.run()
         LOG.info("%s", describe_end(history[-1], config.training))
+        last = fit.training_set.crop_length(history[-1].epoch)
+        if last < fit.training_set.max_length:
+            LOG.warning(
+                "training ended with crops of %d bp, not of %d bp as predictions read",
+                last,
+                fit.training_set.max_length,
+            )
         return history
 
     def _on_epoch(self, epoch: Epoch, history: list[Epoch]) -> None:
@@ -144,5 +151,5 @@ class NetworkTraining:
         return {
             "sequences": self.records.store.sha256,
             "labels or splits": hashlib.sha256(division + names).hexdigest(),
-            "configuration": hashlib.sha256(to_yaml(self.model.config).encode()).hexdigest(),
+            CONFIGURATION: to_yaml(self.model.config),
         }

@@ -25,14 +25,14 @@ def make_optimizer(classifier: nn.Module, config: TrainingConfig) -> torch.optim
         (decayed if parameter.ndim > 1 and parameter[0].numel() > 1 else free).append(parameter)
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
     # one operation for all tensors: one after another, small ones cost more than the rest of a short step
-    fused = {parameter.device.type for parameter in classifier.parameters()} <= {"cpu", "cuda"}
+    together = {parameter.device.type for parameter in classifier.parameters()} <= {"cpu", "cuda"}
     match config.optimizer:
         case "adamw":
-            return torch.optim.AdamW(groups, lr=config.learning_rate, fused=fused)
+            return torch.optim.AdamW(groups, lr=config.learning_rate, fused=together)
         case "radam":
-            return torch.optim.RAdam(groups, lr=config.learning_rate, decoupled_weight_decay=True, foreach=fused)
+            return torch.optim.RAdam(groups, lr=config.learning_rate, decoupled_weight_decay=True, foreach=together)
         case "sgd":
-            return torch.optim.SGD(groups, lr=config.learning_rate, momentum=MOMENTUM, nesterov=True, fused=fused)
+            return torch.optim.SGD(groups, lr=config.learning_rate, momentum=MOMENTUM, nesterov=True, fused=together)
 
 
 def learning_rate_factor(progress: float, schedule: str, warmup_fraction: float) -> float:

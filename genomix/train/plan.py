@@ -24,9 +24,9 @@ MOST_BASES = 400_000_000
 """That are read in a training, about."""
 HIDDEN, FEW_RECORDS = 0.2, 10_000
 """Share of the bases that are hidden of records that are read whole again and again, if there are so few of them."""
-MOST_PASSES, MOST_SAME_PASSES = 30, 12
-"""Times that a base is read at most, on average: records that are read again and again are known by heart, sooner if
-they look the same each time."""
+MOST_PASSES, MOST_PASSES_OF_MANY = 30, 12
+"""Times that a base is read at most, on average: records that are read again and again are known by heart, sooner those
+of which nothing is hidden, as they are many."""
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 400
 VALIDATION_SHARE = 0.5
 FEWEST_VALIDATIONS = 20
@@ -67,6 +67,10 @@ def resolve(
             raise UsageError(
                 "training.mixup: k-mer models have no vectors to mix; choose another --model, or leave it out"
             )
+        if config.training.first_length is not None:
+            raise UsageError(
+                "training.first_length: k-mer models count whole records; choose another --model, or leave it out"
+            )
         config.prediction.strands = config.prediction.strands or "forward"
         return config, said
     model, training = config.model, config.training
@@ -75,12 +79,14 @@ def resolve(
         said.append(f"model.max_length: {model.max_length} bp (training records: {_describe(lengths)})")
     if training.first_length is not None and training.first_length > model.max_length:
         raise UsageError(
-            f"training.first_length: {training.first_length} bp are more than the {model.max_length} bp of "
-            "model.max_length, which crops grow to; make it smaller, or leave it out"
+            f"training.first_length: {training.first_length} bp are more than model.max_length, the {model.max_length} "
+            f"bp that crops grow to (training records: {_describe(lengths)}); make it smaller, or leave it out"
         )
     whole = int(lengths.max()) <= model.max_length
+    many = False
     if training.mask_fraction is None:
-        few = whole and len(lengths) <= FEW_RECORDS
+        same = whole and training.first_length is None
+        many, few = same and len(lengths) > FEW_RECORDS, same and len(lengths) <= FEW_RECORDS
         training.mask_fraction = HIDDEN if few else 0.0
         if few:
             said.append(f"training.mask_fraction: {HIDDEN}, as records are few and read whole")
@@ -108,7 +114,7 @@ def resolve(
         _fit_into_memory(config, model, longest, num_classes, device, num_shares, said)
     if training.max_epochs is None:
         steps = max(1, math.ceil(len(lengths) / training.batch_records))
-        most_passes = MOST_SAME_PASSES if whole and not training.mask_fraction else MOST_PASSES
+        most_passes = MOST_PASSES_OF_MANY if many else MOST_PASSES
         passes = math.ceil(most_passes * int(lengths.sum()) / int(seen.sum()))
         wanted = min(round(MOST_BASES / int(seen.sum())), passes)
         training.max_epochs = int(np.clip(wanted, FEWEST_EPOCHS, MOST_EPOCHS))

@@ -47,7 +47,7 @@ class Progress:
         step: Steps done in all.
         seconds: That training took so far, validation included.
         tally: Of the epoch at work.
-        since_best: Epochs since the best one.
+        since_best: Epochs since the metric or the log loss was better than ever, or could not be yet.
         best: How the best epoch ranks: the metric, higher is better, then log loss; None before any.
         batch_bases: Most bases computed at once.
         halved: Whether that is half of what it was, as memory has run out once.

@@ -21,7 +21,7 @@ def refresh_statistics(module: nn.Module, training_set: TrainingSet, epoch: int,
     Args:
         module: In evaluation mode afterwards.
         training_set: Whose records are read, as many as suffice, as in prediction: at full length, nothing hidden.
-        epoch: Whose plan is followed.
+        epoch: Says which records are read first.
         device: Where the module is.
         ranks: The processes that share the work.
     """

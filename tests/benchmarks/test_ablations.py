@@ -124,8 +124,10 @@ def test_all_are_trained_alike_and_judged_on_validation(make_set, trainer, call_
     assert "<!-- ablations -->" in card.read_text()
     assert "| max pooling | +0.250 ± 0.000 |" in card.read_text()
     card.unlink()
+    trainer.calls.clear()
     with pytest.raises(NoInputError, match=r"no such card"):
-        call_script(ablations, folder.parent, *words, "--card")
+        call_script(ablations, folder.parent, *words, "--card", out="anew")
+    assert trainer.calls == []
     with pytest.raises(UsageError, match="--only 'min pooling'"):
         call_script(ablations, folder.parent, "--sets", "mito", "--only", "min pooling")
     with pytest.raises(UsageError, match="choose one"):

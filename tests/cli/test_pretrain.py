@@ -63,7 +63,8 @@ def test_what_has_no_classes_says_so(genomix, data, pretrained, tmp_path):
     ("words", "code", "message"),
     [
         (["--model", "kmer"], 2, "have no layers to pretrain"),
-        (["--set", "data.split=random"], 2, "data.split: has no effect without classes"),
+        (["--set", "data.split=random"], 2, "data.split: has no effect in pretraining"),
+        (["--set", "training.mask_fraction=0.1"], 2, "hides bases by masking.fraction"),
         (["--set", "training.freeze=features"], 2, "begins with random weights"),
         (["--set", "masking.spam=2"], 2, "did you mean 'span'"),
         (["--set", "masking.fraction=0.9"], 2, "masking.fraction"),

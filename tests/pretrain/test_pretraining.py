@@ -19,6 +19,7 @@ from genomix.pretrain.plan import plan
 from genomix.pretrain.run import Pretraining
 from genomix.stopping import Stopping
 from genomix.train.init import adopt, read_source
+from genomix.train.plan import MOST_PASSES
 from genomix.train.run import Training
 
 SMALL = {
@@ -263,3 +264,11 @@ def test_vectors_are_those_of_the_pretrained_encoder(whole):
 def test_shares_that_are_none_are_an_error():
     with pytest.raises(ValueError, match="together they must be 1 at most"):
         MaskingConfig(unknown=0.8, random=0.3)
+
+
+@pytest.mark.parametrize("few", [1, 10_000])
+def test_many_windows_and_few_are_read_as_often(store, monkeypatch, few):
+    monkeypatch.setattr("genomix.train.plan.FEW_RECORDS", few)
+    decided = plan(make_config(overrides={"model.max_length": 32}), store, "cpu")
+    assert decided.config.training.max_epochs == MOST_PASSES
+    assert not any("mask_fraction" in sentence for sentence in decided.said)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomix import checkpoint, files
+from genomix.config import make_config, to_yaml
 from genomix.errors import CannotWriteError, DataError
-from genomix.train.checkpoints import Checkpoints
+from genomix.train.checkpoints import CONFIGURATION, Checkpoints
 
 STATE = {
     "weights": {"a": torch.arange(40.0), "b": torch.tensor(3, dtype=torch.int64)},
@@ -103,6 +104,19 @@ def test_that_of_another_training_is_refused(checkpoints, tmp_path):
     checkpoints.write(state(1))
     with pytest.raises(DataError, match="belongs to a training with other sequences;"):
         Checkpoints(tmp_path, 0, {"sequences": "xyz", "configuration": "def"}).read()
+
+
+def test_that_of_a_version_without_some_keys_is_the_same(tmp_path):
+    config = make_config(overrides={"training.learning_rate": 0.01})
+    text = to_yaml(config)
+    older = "".join(line for line in text.splitlines(keepends=True) if "mixup" not in line and "beside" not in line)
+    assert older != text
+    Checkpoints(tmp_path, 0, {CONFIGURATION: older}).write(state(1))
+    assert Checkpoints(tmp_path, 0, {CONFIGURATION: text}).read()["number"] == 1
+    for other in (text.replace("0.01", "0.02"), text.replace("mixup: 0.0", "mixup: 0.5"), "nonsense", "{"):
+        assert other != text
+        with pytest.raises(DataError, match="other configuration"):
+            Checkpoints(tmp_path, 0, {CONFIGURATION: other}).read()
 
 
 def test_nobodys_code_is_run(checkpoints, tmp_path):

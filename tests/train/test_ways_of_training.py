@@ -123,3 +123,10 @@ def test_patience_waits_for_the_full_length(records, tmp_path):
     train(records, tmp_path / "short", idle | {"training.first_length": 12, "training.full_length_share": 0.25}).run()
     epochs = {name: len((tmp_path / name / "history.csv").read_text().splitlines()) - 1 for name in ("whole", "short")}
     assert epochs["whole"] < epochs["short"] == 4
+
+
+@pytest.mark.parametrize(("budget_s", "warns"), [(1e-6, True), (None, False)])
+def test_an_end_with_short_crops_is_said(records, tmp_path, caplog, budget_s, warns):
+    ways = {"training.first_length": 12, "training.budget_s": budget_s}
+    train(records, tmp_path / "run", ways).run()
+    assert ("training ended with crops of 12 bp, not of 48 bp" in caplog.text) is warns
