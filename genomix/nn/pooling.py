@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from genomix.distributed import Ranks
 
 Pooling = Literal["mean", "max", "mean-max", "regions", "attention", "cls", "flatten"]
-STATISTICS_RECORDS = 512
-"""Records that suffice to take the running statistics of `PooledNorm` anew."""
+STATISTICS_RECORDS, FINAL_RECORDS = 512, 8192
+"""Records that suffice to take the running statistics of `PooledNorm` anew: while training, and in the end."""
 NUM_REGIONS = 8
 """Equal parts that `RegionPooling` cuts a record into."""
 

@@ -18,6 +18,7 @@ from genomix.config import TrainingConfig
 from genomix.data.dataset import TrainingSet
 from genomix.distributed import RankLostError, Ranks
 from genomix.errors import PreemptedError, TrainingFailedError
+from genomix.nn.pooling import FINAL_RECORDS
 from genomix.stopping import AbandonedError, Stopping
 from genomix.train.attempt import halve_batches, out_of_memory, try_step
 from genomix.train.freezing import freeze_features, is_frozen
@@ -50,9 +51,7 @@ class Fit:
         training_set: What to train on; its `batch_bases` is halved once if the memory does not suffice.
         config: Resolved training configuration.
         device: Where the classifier is.
-        validate: See `ClassObjective`, also for the two that follow; where there is another `objective`, None.
-        val_targets: See there.
-        num_classes: See there.
+        validate, val_targets, num_classes: See `ClassObjective`; left out where there is another `objective`.
         objective: What is made better, if that is not to give records their classes.
         on_epoch: Called after each epoch.
         on_best: Called with the module when it is the best so far.
@@ -100,7 +99,7 @@ class Fit:
 
     @property
     def where(self) -> str:
-        """How far training has come, in words."""
+        """How far training has come."""
         return self._progress.where
 
     def load(self, state: dict[str, Any]) -> None:
@@ -140,6 +139,7 @@ class Fit:
                 raise
             self._save(must=True)
         self.classifier.load_state_dict(self._best_state)
+        refresh_statistics(self.classifier, self.training_set, 1, self.device, self.ranks, FINAL_RECORDS)
         self.classifier.eval()
         return self.history
 

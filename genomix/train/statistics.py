@@ -13,7 +13,14 @@ from genomix.train.feed import feed
 
 
 @torch.no_grad()
-def refresh_statistics(module: nn.Module, training_set: TrainingSet, epoch: int, device: str, ranks: Ranks) -> None:
+def refresh_statistics(
+    module: nn.Module,
+    training_set: TrainingSet,
+    epoch: int,
+    device: str,
+    ranks: Ranks,
+    most_records: int = STATISTICS_RECORDS,
+) -> None:
     """Take the running statistics of pooled features anew, with the weights as they are now.
 
     While the weights move, a running mean lags behind by more than the deviation it is divided by.
@@ -24,6 +31,7 @@ def refresh_statistics(module: nn.Module, training_set: TrainingSet, epoch: int,
         epoch: Says which records are read first.
         device: Where the module is.
         ranks: The processes that share the work.
+        most_records: How many suffice, about.
     """
     module.eval()
     norms = [part for part in module.modules() if isinstance(part, PooledNorm)]
@@ -36,7 +44,7 @@ def refresh_statistics(module: nn.Module, training_set: TrainingSet, epoch: int,
         shares = [share for batch in step if (share := training_set.share(batch, ranks.rank))]
         for batch in feed(training_set, shares, device):
             pooled += [module.pool(tokens, lengths).cpu() for tokens, lengths in batch.groups]
-        if num_records >= STATISTICS_RECORDS:
+        if num_records >= most_records:
             break
     everything = torch.cat([part for parts in ranks.gather(pooled) for part in parts])
     for norm in norms:

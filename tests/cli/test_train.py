@@ -273,8 +273,7 @@ class TestDryRun:
         assert facts["batch"].startswith(f"at most {splits.count('train') * 64} bp at once, ")
 
     def test_it_says_what_it_finds_in_this_order(self, rehearsed):
-        assert next(iter(facts_of(rehearsed))) == "undecided training.reverse_complement"
-        assert list(facts_of(rehearsed))[1:] == ["records", "network", "steps", "batch", "memory", "available"]
+        assert list(facts_of(rehearsed)) == ["records", "network", "steps", "batch", "memory", "available"]
 
     def test_the_memory_is_the_sum_of_its_parts(self, rehearsed):
         facts = facts_of(rehearsed)

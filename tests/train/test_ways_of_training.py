@@ -130,3 +130,19 @@ def test_an_end_with_short_crops_is_said(records, tmp_path, caplog, budget_s, wa
     ways = {"training.first_length": 12, "training.budget_s": budget_s}
     train(records, tmp_path / "run", ways).run()
     assert ("training ended with crops of 12 bp, not of 48 bp" in caplog.text) is warns
+
+
+@pytest.mark.parametrize("number", [8, 1000])
+def test_the_trained_network_has_statistics_of_more_records(records, tmp_path, monkeypatch, number):
+    monkeypatch.setattr("genomix.train.fit.FINAL_RECORDS", number)
+    model = train(records, tmp_path / "run").run().model
+    (norm,) = (part for part in model.classifier.modules() if isinstance(part, PooledNorm))
+    found = norm.running_mean.clone()
+    config = model.config
+    training_set = make_training_set(records, divide(records, config), config)
+    means = {}
+    for most in (8, 1000):
+        refresh_statistics(model.classifier, training_set, 1, "cpu", Ranks(), most)
+        means[most] = norm.running_mean.clone()
+    assert torch.equal(found, means[number])
+    assert not torch.equal(means[8], means[1000])
