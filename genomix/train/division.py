@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from genomix.config import Config, NetworkConfig
 from genomix.data.curriculum import Curriculum
 from genomix.data.dataset import TrainingSet
+from genomix.data.identical import identical
 from genomix.data.labels import LabelledRecords
 from genomix.data.splits import Splits, divide_into_folds, divide_records
 from genomix.nn.build import padded_length
+
+FEWEST_LEFT = 10
+"""Validation records that must be left without the copies of training records."""
 
 
 def divide(records: LabelledRecords, config: Config) -> Splits:
     """Divide labelled records into train, val and test as the configuration says, see `divide_records`.
 
+    Validation records that are copies of training records are put into no part, see `leave_out_copies`.
+
     Raises:
         UsageError: If what they are to be divided by is not there.
         DataError: If there are too few units, a class has no training record, or there is no record to validate on.
     """
-    return divide_records(records, config.data, config.training.seed)
+    return leave_out_copies(records, divide_records(records, config.data, config.training.seed))
+
+
+def leave_out_copies(records: LabelledRecords, splits: Splits) -> Splits:
+    """Take the validation records out of a division that are the same as a training record, on either strand.
+
+    What chooses k-mers, epochs and weights must be new to what is chosen: copies choose what knows by heart. They stay
+    where fewer than `FEWEST_LEFT` would be left, or not all classes, which is said too.
+    """
+    train, val = splits.train, splits.val
+    groups = identical(records.store, records.indices[np.concatenate([train, val])]).groups
+    copied = np.isin(groups[len(train) :], groups[: len(train)])
+    if not copied.any():
+        return splits
+    kept = val[~copied]
+    found = f"{copied.sum():,} of {len(val):,} validation records are copies of training records"
+    classes = [set(_classes(records.truth[rows])) for rows in (val, kept)]
+    if len(kept) < FEWEST_LEFT or classes[0] != classes[1]:
+        note = f"{found}: too few others are there to choose by, so that what knows records by heart may be chosen"
+        return replace(splits, notes=[*splits.notes, note])
+    note = f"{found}: they are left out, as they would choose what knows records by heart"
+    unused = np.sort(np.concatenate([splits.unused, val[copied]]))
+    return replace(splits, val=kept, unused=unused, notes=[*splits.notes, note])
+
+
+def _classes(truth: np.ndarray) -> list[int]:
+    """Return which classes, or labels, some records have: truth (R,), or (R, C) of what labels each has."""
+    return (np.flatnonzero(truth.any(axis=0)) if truth.ndim == 2 else np.unique(truth)).tolist()
 
 
 def divide_folds(records: LabelledRecords, config: Config, num_folds: int | None = None) -> list[Splits]:

@@ -10,15 +10,68 @@ from genomix.errors import UsageError
 from genomix.train.division import divide, divide_folds
 
 
-@pytest.fixture
-def records(tmp_path):
-    rng = np.random.default_rng(0)
-    texts = ["".join(rng.choice(list("ACGT"), 60)) for _ in range(30)]
+def make_records(tmp_path, texts, splits=None):
     (tmp_path / "data.fa").write_text("".join(f">r{row}\n{text}\n" for row, text in enumerate(texts)))
-    (tmp_path / "labels.tsv").write_text("id\tlabel\n" + "".join(f"r{row}\t{'ab'[row % 2]}\n" for row in range(30)))
+    table = [f"r{row}\t{'ab'[row % 2]}" for row in range(len(texts))]
+    table = (
+        ["id\tlabel", *table]
+        if splits is None
+        else ["id\tlabel\tsplit", *(f"{line}\t{split}" for line, split in zip(table, splits, strict=True))]
+    )
+    (tmp_path / "labels.tsv").write_text("\n".join(table) + "\n")
     return load_labelled(
         [str(tmp_path / "data.fa")], str(tmp_path / "labels.tsv"), cache_dir=tmp_path, warn=lambda _: None
     )
+
+
+def random_texts(number):
+    rng = np.random.default_rng(0)
+    return ["".join(rng.choice(list("ACGT"), 60)) for _ in range(number)]
+
+
+@pytest.fixture
+def records(tmp_path):
+    return make_records(tmp_path, random_texts(30))
+
+
+class TestCopies:
+    """Records 0 to 19 are for training, 20 to 39 for validation, 40 to 49 for the test."""
+
+    SPLITS = ("train",) * 20 + ("val",) * 20 + ("test",) * 10
+
+    def divided(self, tmp_path, copies):
+        texts = random_texts(50)
+        for copy, original in copies.items():
+            texts[copy] = texts[original]
+            if copy % 3 == 0:
+                texts[copy] = texts[copy][::-1].translate(str.maketrans("ACGT", "TGCA"))
+        return divide(make_records(tmp_path, texts, self.SPLITS), make_config())
+
+    def test_those_of_training_records_choose_nothing(self, tmp_path):
+        copies = {21: 0, 24: 1, 30: 2, 33: 31, 44: 3}  # on either strand; of a training record or another; in the test
+        splits = self.divided(tmp_path, copies)
+        assert splits.unused.tolist() == [21, 24, 30]
+        assert splits.val.tolist() == [row for row in range(20, 40) if row not in {21, 24, 30}]
+        assert splits.train.tolist() == list(range(20))
+        assert splits.test.tolist() == list(range(40, 50))
+        assert any("3 of 20 validation records are copies of training records" in note for note in splits.notes)
+        assert splits.names()[21] == ""
+
+    @pytest.mark.parametrize(
+        "copied", [range(20, 31), range(20, 40, 2)], ids=["nine are left", "ten of one class are left"]
+    )
+    def test_they_stay_where_too_few_others_are_left(self, tmp_path, copied):
+        splits = self.divided(tmp_path, {row: row - 20 for row in copied})
+        assert splits.val.tolist() == list(range(20, 40))
+        assert len(splits.unused) == 0
+        assert any("too few others" in note for note in splits.notes)
+
+    def test_ten_others_of_all_classes_suffice(self, tmp_path):
+        assert self.divided(tmp_path, dict.fromkeys(range(20, 30), 0)).val.tolist() == list(range(30, 40))
+
+    def test_without_copies_nothing_is_said(self, tmp_path):
+        splits = self.divided(tmp_path, {})
+        assert (splits.notes, len(splits.unused)) == ([], 0)
 
 
 def test_the_configuration_says_how(records):

@@ -26,7 +26,8 @@ class Splits:
         groups: For each record what it was kept together with (R,), or None where records were not kept together.
         kind: What the records were divided by: `given`, `random`, `group`, `sequence` or `similarity`; or unknown, "".
         fold: The name of the fold that is the test; "" where there are no folds.
-        unused: Records in no part, which only folds have: those of a given test split, held out of all folds.
+        unused: Records in no part: those of a given test split, held out of all folds; validation records that training
+            leaves out, as they are copies of training records.
     """
 
     train: np.ndarray
