@@ -144,7 +144,7 @@ def test_a_torn_checkpoint_is_seen_and_the_one_before_it_taken(start, genomix, d
 def test_it_stops_ahead_of_the_end_of_a_slurm_job(start, data, tmp_path):
     run = tmp_path / "run"
     endless = (*TINY, "--no-checks", "--max-epochs", "100000", "--set", "training.patience=100000")
-    process = start(data.fasta, data.table, "-o", run, *endless, SLURM_JOB_END_TIME=str(time.time() + 8))
+    process = start(data.fasta, data.table, "-o", run, *endless, SLURM_JOB_END_TIME=str(time.time() + 20))
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 75, stderr
     assert "genomix: stopped by the time limit in epoch" in stderr
