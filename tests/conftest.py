@@ -28,6 +28,24 @@ def _benchmark_scripts():
         yield
 
 
+@pytest.fixture(scope="session")
+def records(tmp_path_factory, _own_cache):
+    """Forty labelled records of 60 bp of two classes, which differ in what they are made of."""
+    import numpy as np
+
+    from genomix.data.labels import load_labelled
+
+    directory = tmp_path_factory.mktemp("labelled")
+    rng = np.random.default_rng(1)
+    shares = {"a": [0.4, 0.1, 0.1, 0.4], "b": [0.1, 0.4, 0.4, 0.1]}
+    labels = ["ab"[i % 2] for i in range(40)]
+    text = "".join(f">q{i}\n{''.join(rng.choice(list('ACGT'), 60, p=shares[x]))}\n" for i, x in enumerate(labels))
+    (directory / "data.fa").write_text(text)
+    table = "id\tlabel\n" + "".join(f"q{i}\t{x}\n" for i, x in enumerate(labels))
+    (directory / "labels.tsv").write_text(table)
+    return load_labelled([str(directory / "data.fa")], str(directory / "labels.tsv"), warn=print)
+
+
 SLOW = {
     "test_workflows.py": ("test_snakemake", "test_tasks_of_nextflow"),
     "test_readme.py": ("test_the_transcript", "test_the_commands"),

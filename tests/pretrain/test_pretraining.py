@@ -9,7 +9,6 @@ from torch.nn.functional import cross_entropy
 
 from genomix.checkpoint import CHECKPOINT, is_of_features, load_features, load_model, load_pretrained
 from genomix.config import ENCODER_SECTIONS, MaskingConfig, make_config
-from genomix.data.labels import load_labelled
 from genomix.data.store import build_store
 from genomix.errors import DataError, PreemptedError, UsageError
 from genomix.nn.build import FEATURES, build_classifier
@@ -143,19 +142,6 @@ def test_every_encoder_says_every_base_and_ignores_what_lies_behind(encoder, pad
 def test_kmer_models_are_refused(store, tmp_path):
     with pytest.raises(UsageError, match="no layers to pretrain"):
         Pretraining(make_config("kmer"), store, tmp_path / "run").run()
-
-
-@pytest.fixture(scope="module")
-def records(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("labelled")
-    rng = np.random.default_rng(1)
-    shares = {"a": [0.4, 0.1, 0.1, 0.4], "b": [0.1, 0.4, 0.4, 0.1]}
-    labels = ["ab"[i % 2] for i in range(40)]
-    text = "".join(f">q{i}\n{''.join(rng.choice(list('ACGT'), 60, p=shares[x]))}\n" for i, x in enumerate(labels))
-    (directory / "data.fa").write_text(text)
-    table = "id\tlabel\n" + "".join(f"q{i}\t{x}\n" for i, x in enumerate(labels))
-    (directory / "labels.tsv").write_text(table)
-    return load_labelled([str(directory / "data.fa")], str(directory / "labels.tsv"), warn=print)
 
 
 class TestStarting:

@@ -1,12 +1,10 @@
 """Short crops first, mixed records and other optimisers, from the configuration to the weights."""
 
-import numpy as np
 import pytest
 import torch
 
 from genomix.config import make_config
 from genomix.data.curriculum import Curriculum
-from genomix.data.labels import load_labelled
 from genomix.distributed import Ranks
 from genomix.errors import PreemptedError
 from genomix.nn.build import build_classifier
@@ -43,20 +41,6 @@ WAYS = {
         "model.padding": "token",
     },
 }
-
-
-@pytest.fixture(scope="module")
-def records(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("ways")
-    rng = np.random.default_rng(1)
-    shares = {"a": [0.4, 0.1, 0.1, 0.4], "b": [0.1, 0.4, 0.4, 0.1]}
-    labels = ["ab"[i % 2] for i in range(40)]
-    text = "".join(f">q{i}\n{''.join(rng.choice(list('ACGT'), 60, p=shares[x]))}\n" for i, x in enumerate(labels))
-    (directory / "data.fa").write_text(text)
-    table = "id\tlabel\n" + "".join(f"q{i}\t{x}\n" for i, x in enumerate(labels))
-    (directory / "labels.tsv").write_text(table)
-    files = (str(directory / "data.fa"),), str(directory / "labels.tsv")
-    return load_labelled(*files, cache_dir=directory / "cache", warn=lambda _: None)
 
 
 def train(records, path, overrides=None, **changes):
