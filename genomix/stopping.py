@@ -15,6 +15,8 @@ MARGIN_S = 60.0
 """Seconds before the end of a job that are left to finish a step and to write a checkpoint."""
 MARGIN_SHARE = 0.1
 """Where a job is short, the share of its time that is left for that instead."""
+_IMPORT_WAIT_S = 0.02
+"""Seconds after which to look again whether the modules that were being imported are there."""
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGHUP", "SIGINT") if hasattr(signal, name))
 
 
@@ -25,7 +27,8 @@ class AbandonedError(KeyboardInterrupt):
 class Stopping:
     """Says whether this process has been asked to stop, and stops it at the next good moment.
 
-    Outside of `deferred` blocks that is at once; inside of them where `check` is called.
+    Outside of `deferred` blocks that is at once, or as soon as no module is being imported; inside of them where
+    `check` is called.
 
     Attributes:
         asked: What asked for it, such as `SIGTERM`; None while nothing has.
@@ -76,30 +79,43 @@ class Stopping:
         """
         heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         handlers = {number: signal.signal(number, self._on_signal) for number in heard}
+        handlers[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
         if limit_s is not None:
-            handlers[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
             signal.setitimer(signal.ITIMER_REAL, max(limit_s, 1e-3))
         try:
             yield self
         finally:
-            if limit_s is not None:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
-    def _on_signal(self, number: int, _: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self._by_hand:
             raise AbandonedError("interrupted twice: what was done since the last checkpoint is lost")
         self.ask(signal.Signals(number).name, by_hand=number == signal.SIGINT)
-        self._stop_if_free()
+        self._stop_if_free(frame)
 
-    def _on_alarm(self, _: int, __: FrameType | None) -> None:
+    def _on_alarm(self, _: int, frame: FrameType | None) -> None:
         self.ask("the time limit")
-        self._stop_if_free()
+        self._stop_if_free(frame)
 
-    def _stop_if_free(self) -> None:
-        if not self._depth:
+    def _stop_if_free(self, frame: FrameType | None) -> None:
+        if self._depth:
+            return
+        if _imports(frame):
+            # an import may swallow what is raised inside of it, and leaves half a module behind
+            signal.setitimer(signal.ITIMER_REAL, _IMPORT_WAIT_S)
+        else:
             self.check()
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Tell whether a module is being imported there."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def seconds_to_stop(max_time_s: float | None) -> float | None:

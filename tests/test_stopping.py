@@ -1,5 +1,6 @@
 """Being asked to stop: at once outside of deferred blocks, at the next check inside."""
 
+import importlib
 import os
 import signal
 import time
@@ -44,6 +45,22 @@ class TestSignals:
         with Stopping().watching():
             assert signal.getsignal(getattr(signal, name)) != before
         assert signal.getsignal(getattr(signal, name)) == before
+
+
+def test_an_import_is_not_cut_in_the_middle(tmp_path, monkeypatch):
+    (tmp_path / "half_imported.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nwhole = True\n")
+    (tmp_path / "swallowing.py").write_text(
+        "try:\n    import half_imported\nexcept BaseException:\n    half_imported = None\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with Stopping().watching() as stop:
+        with pytest.raises(PreemptedError, match="stopped by SIGTERM"):
+            swallowing = importlib.import_module("swallowing")
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline:
+                pass
+        assert stop.asked == "SIGTERM"
+        assert swallowing.half_imported.whole
 
 
 def test_what_is_ignored_is_not_heard():
