@@ -63,6 +63,7 @@ def measure(folder: Path, config: Config, *, test: bool) -> dict[str, Any]:
         "val": len(splits.val),
         "k": found.config.k,
         "C": found.config.inverse_regularisation,
+        "mismatch": found.config.mismatch,
         "classifier": found.config.classifier,
         "strands": found.config.strands,
         "candidates": len(found.candidates),

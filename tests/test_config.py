@@ -176,7 +176,7 @@ class TestMistakes:
         (message,) = complaints(preset="kmer", overrides={"model.pooling": "mean"})
         assert message == (
             "model.pooling: there is no such key; pooling belongs to network; "
-            "kmer has: kind, k, inverse_regularisation, classifier, strands, features"
+            "kmer has: kind, k, inverse_regularisation, classifier, strands, features, mismatch"
         )
 
     def test_an_unknown_kind_of_model(self):

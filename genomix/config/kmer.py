@@ -9,6 +9,9 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from genomix.config.section import Section
 
+MOST_K = 10
+"""Half a million canonical k-mers; a classifier has a weight of each for every class."""
+
 
 class KmerConfig(Section):
     """Frequencies of k-mers and a linear model.
@@ -23,14 +26,17 @@ class KmerConfig(Section):
         classifier: Logistic regression, or multinomial naive Bayes.
         strands: `canonical` counts a k-mer and its reverse complement as one; `forward` counts what is read.
         features: Frequencies, or their square roots.
+        mismatch: Correlation, before anything is learnt, of the weights of two k-mers that differ in one base; with d
+            mismatches it is the d-th power (`genomix.train.kmer.mismatch`). 0 for none; naive Bayes has none.
     """
 
     kind: Literal["kmer"] = "kmer"
-    k: Annotated[int, Field(ge=1, le=8)] | None = None
+    k: Annotated[int, Field(ge=1, le=MOST_K)] | None = None
     inverse_regularisation: PositiveFloat | None = None
     classifier: Literal["auto", "logistic", "naive-bayes"] = "auto"
     strands: Literal["auto", "canonical", "forward"] = "auto"
     features: Literal["auto", "frequencies", "roots"] = "auto"
+    mismatch: Annotated[float, Field(ge=0, lt=1)] | None = None
 
     @property
     def is_position_bound(self) -> bool:
@@ -52,14 +58,19 @@ class KmerConfig(Section):
         chosen["k"] = self.k or 5
         chosen["strands"] = "canonical" if self.strands == "auto" else self.strands
         chosen["features"] = "frequencies" if self.features == "auto" else self.features
+        chosen["mismatch"] = self.mismatch or 0.0
         return type(self)(**chosen)
 
     @model_validator(mode="before")
     @classmethod
     def _as_before(cls, stated: Any) -> Any:
-        if not isinstance(stated, Mapping) or None in (stated.get("k"), stated.get("inverse_regularisation")):
+        if not isinstance(stated, Mapping):
             return stated
-        return {"classifier": "logistic", "strands": "canonical", "features": "frequencies", **stated}
+        if stated.get("classifier") == "naive-bayes" and stated.get("mismatch") is None:
+            return {**stated, "mismatch": 0.0}
+        if None in (stated.get("k"), stated.get("inverse_regularisation")):
+            return stated
+        return {"classifier": "logistic", "strands": "canonical", "features": "frequencies", "mismatch": 0.0, **stated}
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -68,4 +79,6 @@ class KmerConfig(Section):
                 raise ValueError("inverse_regularisation: naive Bayes has none; leave it out, or set it to null")
             if self.features == "roots":
                 raise ValueError("features: naive Bayes is of frequencies; leave it out, or state frequencies")
+            if self.mismatch:
+                raise ValueError("mismatch: naive Bayes has none; leave it out, or set it to 0")
         return self

@@ -13,6 +13,8 @@ CHUNK_BP = 1 << 22
 NUM_BASES = 4
 MOST_COUNTS = 1 << 24
 """Counts that are held at once in prediction: records of a batch times k-mers."""
+MOST_DENSE = 1 << 16
+"""K-mers up to which a record's frequencies are written out; of more, only those that it has are read."""
 
 
 def canonical_ranks(k: int) -> np.ndarray:
@@ -46,6 +48,7 @@ class KmerClassifier(nn.Module):
     ranks: Tensor
     mean: Tensor
     scale: Tensor
+    at_zero: Tensor
 
     def __init__(self, k: int, num_classes: int, *, canonical: bool = True, roots: bool = False) -> None:
         super().__init__()
@@ -57,6 +60,13 @@ class KmerClassifier(nn.Module):
         self.register_buffer("mean", torch.zeros(self.num_kmers))
         self.register_buffer("scale", torch.ones(self.num_kmers))
         self.head = nn.Linear(self.num_kmers, num_classes)
+        self.register_buffer("at_zero", torch.zeros(num_classes), persistent=False)
+        self.register_load_state_dict_post_hook(lambda *_: self.refresh())
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Compute the logits of features that are all zero; to be called where numbers were changed in place."""
+        self.at_zero.copy_(self.head.bias - self.head.weight @ (self.mean / self.scale))
 
     def features(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Return the frequencies (B, F) of tokens (B, N); a record without any whole k-mer gets what the mean is of."""
@@ -67,6 +77,9 @@ class KmerClassifier(nn.Module):
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Return logits (B, C) of tokens (B, N), of which lengths (B,) are real in each record."""
+        if self.num_kmers > MOST_DENSE:
+            rows = zip(tokens, lengths.tolist(), strict=True)
+            return torch.stack([self._score_found(row[:length]) for row, length in rows])
         at_once = max(1, MOST_COUNTS // self.num_kmers)
         parts = zip(tokens.split(at_once), lengths.split(at_once), strict=True)
         return torch.cat([self._score(self.features(*part)) for part in parts])
@@ -75,15 +88,36 @@ class KmerClassifier(nn.Module):
         values = frequencies.sqrt() if self.roots else frequencies
         return self.head((values - self.mean) / self.scale)
 
+    def _score_found(self, tokens: Tensor) -> Tensor:
+        """Return the logits (C,) of one record (N,) from the weights of the k-mers that it has."""
+        ranks, counts = self._find(tokens)
+        if not len(ranks):
+            return self.head.bias
+        frequencies = counts / counts.sum()
+        values = frequencies.sqrt() if self.roots else frequencies
+        return self.head.weight[:, ranks] @ (values / self.scale[ranks]) + self.at_zero
+
+    def _find(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return which k-mers a record has, by their ranks in rising order, and how many of each."""
+        if len(tokens) < self.num_kmers:
+            return torch.unique(self._ranks(tokens.long()), return_counts=True)
+        counts = self._count(tokens)
+        ranks = counts.nonzero()[:, 0]
+        return ranks, counts[ranks]
+
     def _count(self, tokens: Tensor) -> Tensor:
         counts = torch.zeros(self.num_kmers, device=tokens.device)
         for start in range(0, len(tokens) - self.k + 1, CHUNK_BP):
             chunk = tokens[start : start + CHUNK_BP + self.k - 1].long()
-            size = len(chunk) - self.k + 1
-            code = torch.zeros(size, dtype=torch.int64, device=tokens.device)
-            known = torch.ones(size, dtype=torch.bool, device=tokens.device)
-            for i in range(self.k):
-                code = code * NUM_BASES + chunk[i : i + size]
-                known &= chunk[i : i + size] < NUM_BASES
-            counts += torch.bincount(self.ranks[code[known]], minlength=self.num_kmers)
+            counts += torch.bincount(self._ranks(chunk), minlength=self.num_kmers)
         return counts
+
+    def _ranks(self, tokens: Tensor) -> Tensor:
+        """Return the rank of each whole k-mer of tokens (int64), in their order."""
+        size = max(0, len(tokens) - self.k + 1)
+        code = torch.zeros(size, dtype=torch.int64, device=tokens.device)
+        known = torch.ones(size, dtype=torch.bool, device=tokens.device)
+        for i in range(self.k):
+            code = code * NUM_BASES + tokens[i : i + size]
+            known &= tokens[i : i + size] < NUM_BASES
+        return self.ranks[code[known]]

@@ -109,8 +109,9 @@ ENCODERS: dict[str, dict[str, Parameter]] = {
 }
 
 KMER: dict[str, Parameter] = {
-    "model.k": Range(3, 7),
+    "model.k": Range(3, 8),
     "model.inverse_regularisation": Range(1e-3, 1e2, log=True),
     "model.strands": Choices(("canonical", "forward")),
     "model.features": Choices(("frequencies", "roots")),
+    "model.mismatch": Choices((0.0, 0.2, 0.4)),
 }

@@ -126,3 +126,46 @@ def test_record_without_any_kmer_gets_the_training_mean(sequence, roots):
     typical = classifier.mean**2 if roots else classifier.mean
     assert torch.equal(classifier.features(tokens, lengths)[0], typical)
     torch.testing.assert_close(classifier(tokens, lengths)[0], classifier.head.bias)
+
+
+def numbered(k, num_classes=3, **how):
+    """A classifier with numbers of its own, loaded as from a file."""
+    classifier = KmerClassifier(k, num_classes, **how)
+    torch.manual_seed(0)
+    state = classifier.state_dict()
+    state = {name: torch.rand_like(tensor) + 0.5 * (name == "scale") for name, tensor in state.items()}
+    classifier.load_state_dict(state)
+    return classifier.eval()
+
+
+@STRANDS
+@KS
+@pytest.mark.parametrize("roots", [False, True])
+def test_of_many_kmers_only_those_that_a_record_has_are_read(k, canonical_too, roots, monkeypatch):
+    """Records shorter and longer than there are k-mers, with unknown bases, and without any k-mer."""
+    sequences = [*random_sequences([1, 5, 6, 30, 100, 1500]), "NNNN"]
+    tokens, lengths = collate([encode(sequence) for sequence in sequences])
+    classifier = numbered(k, canonical=canonical_too, roots=roots)
+    with torch.inference_mode():
+        written_out = classifier(tokens, lengths)
+        monkeypatch.setattr(kmer, "MOST_DENSE", 0)
+        read = classifier(tokens, lengths)
+    torch.testing.assert_close(read, written_out, atol=1e-3, rtol=1e-4)
+
+
+def test_so_read_both_strands_and_every_batch_give_exactly_the_same(monkeypatch):
+    monkeypatch.setattr(kmer, "MOST_DENSE", 0)
+    tokens = [encode(sequence) for sequence in random_sequences([1, 9, 50, 301, 4000])]
+    classifier = numbered(4, roots=True)
+    with torch.inference_mode():
+        together = classifier(*collate(tokens))
+        other = classifier(*collate([reverse_complement(record) for record in tokens]))
+        alone = torch.cat([classifier(*collate([record])) for record in tokens])
+    assert torch.equal(together, other)
+    assert torch.equal(together, alone)
+
+
+def test_so_read_a_record_without_any_kmer_gets_the_training_mean(monkeypatch):
+    monkeypatch.setattr(kmer, "MOST_DENSE", 0)
+    classifier = numbered(3)
+    assert torch.equal(classifier(*collate([encode("ACNGT")]))[0], classifier.head.bias)

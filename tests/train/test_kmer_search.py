@@ -60,10 +60,14 @@ class TestChoice:
         best = candidate(0.9, log_loss=2)
         assert choose([candidate(0.7), best, candidate(0.8)], "f1_macro", 100) is best
 
-    def test_within_a_record_the_log_loss_does(self):
-        surer, best = candidate(0.901, log_loss=0.2), candidate(0.91, log_loss=0.4)
-        assert choose([best, surer], "f1_macro", 100) is surer
-        assert choose([best, surer], "f1_macro", 1000) is best
+    def test_within_a_standard_error_the_log_loss_does(self):
+        """That of a share of 0.9 is 0.01 of 900 records, 0.008 of 1,400; of few records it is one record at least."""
+        surer, best = candidate(0.891, log_loss=0.2), candidate(0.9, log_loss=0.4)
+        assert choose([best, surer], "f1_macro", 900) is surer
+        assert choose([best, surer], "f1_macro", 1400) is best
+        surer, best = candidate(0.91, log_loss=0.2), candidate(1.0, log_loss=0.4)
+        assert choose([best, surer], "accuracy", 10) is surer
+        assert choose([best, surer], "accuracy", 20) is best
         assert choose([candidate(0.5), candidate(0.25, log_loss=0.1)], "accuracy", 4) == candidate(0.5)
 
     def test_then_the_smaller_model_does(self):

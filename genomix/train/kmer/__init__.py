@@ -1,8 +1,8 @@
 """The k-mer baseline at its best: counted, fitted with scikit-learn, and chosen on the validation records."""
 
-from genomix.train.kmer.candidates import Candidate, describe, format_candidates
+from genomix.train.kmer.candidates import Candidate, describe, format_candidates, reads_one_strand
+from genomix.train.kmer.choice import Found, choose_canonical, choose_kmer
 from genomix.train.kmer.fit import fit_kmer
-from genomix.train.kmer.search import Found, choose_canonical, choose_kmer, reads_one_strand
 
 __all__ = [
     "Candidate",

@@ -12,8 +12,11 @@ from typing import NamedTuple
 from genomix.config import KmerConfig
 from genomix.metrics import HIGHER_IS_BETTER
 
+CLEARLY, CLEARLY_NATS = 0.02, 5.0
+"""By how much one way to count must be better than the other for the strand to matter: share of the log loss, and nats
+over all validation records."""
 LOG_LOSS_DIGITS = 4
-COLUMNS = ("k", "strands", "classifier", "features", "inverse_regularisation", "num_parameters")
+COLUMNS = ("k", "strands", "classifier", "features", "inverse_regularisation", "mismatch", "num_parameters")
 NAMES = {"logistic": "logistic regression", "naive-bayes": "naive Bayes"}
 
 
@@ -43,25 +46,51 @@ class Candidate(NamedTuple):
 def choose(candidates: Sequence[Candidate], metric: str, num_records: int) -> Candidate:
     """Return the best candidate.
 
-    Those less than one validation record (1 / V) below the highest metric are equals; of these, the lowest log loss
-    wins, and then the smaller model. A log loss is no count of records: the lowest wins.
+    Those less than the standard error of a share of V records below the highest metric are equals, as they would
+    change places on other records; of these, the lowest log loss wins, which tells more of a record than whether it is
+    right, and then the smaller model. A log loss is no share of records: the lowest wins.
 
     Args:
         candidates: At least one.
         metric: What `value` is.
         num_records: V.
     """
-    margin = 0 if metric == "log_loss" else 1 / num_records
     most = max(one.worth(metric) for one in candidates)
+    margin = 0 if metric == "log_loss" else _standard_error(most, num_records)
     equals = [one for one in candidates if one.worth(metric) == most or one.worth(metric) > most - margin]
     return min(equals, key=lambda one: (round(one.log_loss, LOG_LOSS_DIGITS), one.num_parameters))
+
+
+def _standard_error(share: float, num_records: int) -> float:
+    """Return the binomial standard error of a share of records, but what one record makes at least."""
+    within = min(max(share, 0.0), 1.0)
+    return max(1 / num_records, math.sqrt(within * (1 - within) / num_records))
+
+
+def reads_one_strand(candidates: Sequence[Candidate], num_records: int) -> bool | None:
+    """Say whether k-mers of the strand that is given tell the classes apart better than those of both strands.
+
+    They do where, of k-mers each with a weight of its own, the least log loss on the V validation records,
+    `num_records`, is lower by `CLEARLY` and, summed over them, `CLEARLY_NATS` at least: promoters, transcripts and
+    other records that are all given in the direction they are read. None where only one of the two was tried.
+    """
+    apart = [one for one in candidates if not one.config.mismatch]
+    forward, canonical = (
+        min((one.log_loss for one in apart if one.config.strands == strands), default=None)
+        for strands in ("forward", "canonical")
+    )
+    if forward is None or canonical is None:
+        return None
+    return forward < (1 - CLEARLY) * canonical and (canonical - forward) * num_records > CLEARLY_NATS
 
 
 def describe(config: KmerConfig) -> str:
     """Say which k-mers and which model: `canonical 6-mers, logistic regression, C 0.1`."""
     penalty = "" if config.inverse_regularisation is None else f", C {config.inverse_regularisation:g}"
     kmers = f"{config.strands} {config.k}-mers"
-    return f"{kmers}{' (roots of frequencies)' * (config.features == 'roots')}, {NAMES[config.classifier]}{penalty}"
+    alike = f", alike by {config.mismatch:g} a mismatch" if config.mismatch else ""
+    roots = " (roots of frequencies)" * (config.features == "roots")
+    return f"{kmers}{roots}, {NAMES[config.classifier]}{penalty}{alike}"
 
 
 def format_candidates(candidates: Sequence[Candidate], chosen: KmerConfig, metric: str) -> str:

@@ -87,12 +87,36 @@ def take_roots(values: sparse.csr_array, *, roots: bool) -> sparse.csr_array:
     return sparse.csr_array((np.sqrt(values.data), values.indices, values.indptr), shape=shape_of(values))
 
 
-def make_design(counts: sparse.csr_array, targets: np.ndarray, *, roots: bool) -> Design:
-    """Scale the features of records for logistic regression.
+def scale_features(counts: sparse.csr_array, *, roots: bool) -> tuple[sparse.csr_array, np.ndarray, np.ndarray]:
+    """Return features (R, F), as they are, and what is to be taken off each and what each is to be divided by, (F,).
 
     Frequencies are standardised each, as has been done from the first. Roots are divided by one number for all, after
     which their variances are 1 on average: those of counts are alike already (Bartlett, Suppl. JRSS 1936), and rare
     k-mers, which are mostly noise, would else weigh as much as the others.
+
+    Args:
+        counts: (R, F).
+        roots: Whether the features are the square roots of the frequencies.
+    """
+    values = take_roots(frequencies(counts), roots=roots)
+    num_speaking = max(1, np.count_nonzero(np.diff(counts.indptr)))
+    mean = values.sum(axis=0) / num_speaking
+    squares = values.multiply(values).sum(axis=0) / num_speaking
+    variance = np.maximum(squares - mean**2, 0)
+    variance[variance <= NEGLIGIBLE * squares] = 0
+    if roots:
+        return values, mean, np.full(len(mean), np.sqrt(variance.mean()) or 1.0)
+    return values, mean, np.where(variance > 0, np.sqrt(variance), 1.0)
+
+
+def laplace_logit(has_it: np.ndarray) -> float:
+    """Return the logit of how likely a label is by Laplace's rule of succession, (R,) of whether records have it."""
+    count = np.count_nonzero(has_it)
+    return float(np.log((count + 1) / (len(has_it) - count + 1)))
+
+
+def make_design(counts: sparse.csr_array, targets: np.ndarray, *, roots: bool) -> Design:
+    """Scale the features of records for logistic regression, see `scale_features`, and make the matrix small.
 
     Records without any whole k-mer say nothing, as in prediction: they are at the mean of a dense matrix, and left out
     of a sparse one, unless all records of a class are such. Where there are fewer records than features, the matrix is
@@ -104,17 +128,8 @@ def make_design(counts: sparse.csr_array, targets: np.ndarray, *, roots: bool) -
         targets: Classes (R,), or what labels each record has (R, C).
         roots: Whether the features are the square roots of the frequencies.
     """
-    values = take_roots(frequencies(counts), roots=roots)
+    values, mean, scale = scale_features(counts, roots=roots)
     speaks = np.diff(counts.indptr) > 0
-    num_speaking = max(1, np.count_nonzero(speaks))
-    mean = values.sum(axis=0) / num_speaking
-    squares = values.multiply(values).sum(axis=0) / num_speaking
-    variance = np.maximum(squares - mean**2, 0)
-    variance[variance <= NEGLIGIBLE * squares] = 0
-    if roots:
-        scale = np.full(len(mean), np.sqrt(variance.mean()) or 1.0)
-    else:
-        scale = np.where(variance > 0, np.sqrt(variance), 1.0)
     if not _is_dense(counts) and len(np.unique(targets[speaks], axis=0)) == len(np.unique(targets, axis=0)):
         kept = np.flatnonzero(speaks)
         matrix = sparse.csr_array(values[kept] @ sparse.diags_array(1 / scale))

@@ -18,6 +18,7 @@ from genomix.nn.kmer import KmerClassifier
 from genomix.train.kmer.counts import count_kmers, join_strands
 from genomix.train.kmer.design import Linear
 from genomix.train.kmer.linear import fit_logistic, fit_naive_bayes
+from genomix.train.kmer.mismatch import fit_alike
 
 LOG = logging.getLogger("genomix")
 MOST_RECORDS = 200_000
@@ -75,8 +76,13 @@ def fit_linear(
         return fit_naive_bayes(counts, targets, num_classes, balanced=balanced)
     if config.inverse_regularisation is None:
         raise AssertionError("logistic regression has a C")
-    penalties = [config.inverse_regularisation]
-    return next(fit_logistic(counts, targets, penalties, roots=config.features == "roots", balanced=balanced))
+    penalties, roots = [config.inverse_regularisation], config.features == "roots"
+    if not config.mismatch:
+        return next(fit_logistic(counts, targets, penalties, roots=roots, balanced=balanced))
+    if config.k is None:
+        raise AssertionError("a settled configuration has a k")
+    alike = {"k": config.k, "mismatch": config.mismatch}
+    return next(fit_alike(counts, targets, penalties, **alike, roots=roots, balanced=balanced))
 
 
 def fill(classifier: KmerClassifier, linear: Linear) -> None:
@@ -86,6 +92,7 @@ def fill(classifier: KmerClassifier, linear: Linear) -> None:
         classifier.scale.copy_(torch.from_numpy(linear.scale))
         classifier.head.weight.copy_(torch.from_numpy(linear.weight))
         classifier.head.bias.copy_(torch.from_numpy(linear.bias))
+    classifier.refresh()
 
 
 def sample(targets: np.ndarray, size: int, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from genomix.train.kmer.counts import shape_of
-from genomix.train.kmer.design import Design, Linear, make_design
+from genomix.train.kmer.design import Design, Linear, laplace_logit, make_design
 
 LOG = logging.getLogger("genomix")
 MOST_ITERATIONS = 2000
@@ -75,14 +75,8 @@ def _read_labels(design: Design, regressions: Sequence[object], columns: Sequenc
             weight[label] = regression.coef_[0]  # pyright: ignore[reportAttributeAccessIssue]
             bias[label] = np.atleast_1d(regression.intercept_)[0]  # pyright: ignore[reportAttributeAccessIssue]
         else:
-            bias[label] = _laplace_logit(has_it)
+            bias[label] = laplace_logit(has_it)
     return design.read_back(weight, bias)
-
-
-def _laplace_logit(has_it: np.ndarray) -> float:
-    """Return the logit of how likely a label is by Laplace's rule of succession."""
-    count = np.count_nonzero(has_it)
-    return float(np.log((count + 1) / (len(has_it) - count + 1)))
 
 
 def fit_naive_bayes(counts: sparse.csr_array, targets: np.ndarray, num_classes: int, *, balanced: bool) -> Linear:
@@ -116,7 +110,7 @@ def fit_naive_bayes(counts: sparse.csr_array, targets: np.ndarray, num_classes: 
     else:
         for label, has_it in enumerate(targets.T):
             if not 0 < np.count_nonzero(has_it) < len(has_it):
-                bias[label] = _laplace_logit(has_it)
+                bias[label] = laplace_logit(has_it)
                 continue
             bayes = MultinomialNB(fit_prior=not balanced).fit(counts, has_it)
             weight[label] = np.diff(bayes.feature_log_prob_, axis=0)[0]

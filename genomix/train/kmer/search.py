@@ -1,12 +1,11 @@
-"""Finds the best k-mer baseline: fitted to the training records, judged by the validation records.
+"""Tries k-mer baselines: fitted to the training records, judged by the validation records.
 
 R records, F k-mers that are told apart, C classes.
 """
 
 from __future__ import annotations
 
-import logging
-import time
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -19,51 +18,33 @@ from genomix.data.labelled import LabelledRecords
 from genomix.data.splits import Splits
 from genomix.metrics import score
 from genomix.metrics.calibration import calibrate
-from genomix.nn.kmer import KmerClassifier
-from genomix.train.kmer.candidates import Candidate, choose, describe
+from genomix.nn.kmer import NUM_BASES
+from genomix.train.kmer.candidates import Candidate, reads_one_strand
 from genomix.train.kmer.counts import count_kmers, join_strands
 from genomix.train.kmer.design import Linear, find_logits, is_projected, num_entries
-from genomix.train.kmer.fit import fit_kmer, sample
+from genomix.train.kmer.fit import sample
 from genomix.train.kmer.linear import fit_logistic, fit_naive_bayes
+from genomix.train.kmer.mismatch import fit_alike
 
-LOG = logging.getLogger("genomix")
-KS = range(2, 9)
+KS = range(2, 11)
 PENALTIES = tuple(10.0**power for power in range(-5, 3))
+ALIKE_KS, MISMATCHES = (8, 10), (0.2, 0.4)
+"""Of long k-mers whose weights are alike: lengths, and correlations of the weights of those that differ in a base."""
+ALIKE_PENALTIES = tuple(10.0**power for power in range(-7, 0))
+"""Of those; whatever the k-mers, their features have a variance of 1 on average, and of long ones there are more."""
+MOST_WEIGHTS = 1 << 22
+"""Weights of k-mers, those of both strands and of each column of scores, that are still fitted so."""
 ITERATIONS = 300
 """Of the solver for a candidate; the one that is chosen is fitted anew, with more."""
+ALIKE_ITERATIONS = 60
 MOST_RECORDS = 50_000
 """Training, and validation, records that candidates are fitted to and judged by."""
 MOST_ENTRIES = 64_000_000
 """Numbers in a matrix, and a quarter of those that the solver reads a step: k with more are not tried."""
-CLEARLY, CLEARLY_NATS = 0.02, 5.0
-"""By how much one way to count must be better than the other for the strand to matter: share of the log loss, and nats
-over all validation records."""
 LEAST_NATS = 0.5
 """Of log loss over all validation records, less than which is no gain that would be worth a larger model."""
 PATIENCE = 2
 """Candidates in a row, and k in a row, that are no better than one before, after which none larger are tried."""
-
-
-class Found(NamedTuple):
-    """What a search found.
-
-    Attributes:
-        config: The best configuration, settled.
-        classifier: Fitted to all training records.
-        candidates: All that were tried, in order; none where nothing was left open.
-        seconds: The search took, with the fit.
-    """
-
-    config: KmerConfig
-    classifier: KmerClassifier
-    candidates: list[Candidate]
-    seconds: float
-
-    def describe(self, metric: str) -> str:
-        """Say what was found, how, and how long it took, in one sentence."""
-        how = f"chosen among {len(self.candidates)} on the validation records by {metric}"
-        stated = how if self.candidates else "as stated"
-        return f"k-mer baseline: {describe(self.config)}, {stated} ({self.seconds:.0f} s)"
 
 
 class _Counts(NamedTuple):
@@ -73,66 +54,8 @@ class _Counts(NamedTuple):
     val: sparse.csr_array
 
 
-def choose_kmer(config: KmerConfig, records: LabelledRecords, splits: Splits, training: TrainingConfig) -> Found:
-    """Choose what a configuration leaves open on the validation records, and fit it to the training records.
-
-    Records that are held out for testing are never read. Where a configuration leaves nothing open, it is only fitted.
-
-    Args:
-        config: Of the k-mer model.
-        records: All labelled records.
-        splits: Which of them are to learn from, and which to choose by.
-        training: The metric to choose by, whether the classes weigh alike, and the seed.
-    """
-    began = time.monotonic()
-    candidates: list[Candidate] = []
-    metric = training.metric
-    if not config.is_settled:
-        search = _Search(config, records, splits, training)
-        candidates = list(search.run())
-        config = choose(candidates, metric, len(search.val)).config
-    num_classes, seed = len(records.classes), training.seed
-    rows, targets = records.indices[splits.train], records.truth[splits.train]
-    balanced = training.classes != "natural"
-    classifier = fit_kmer(config, records.store, rows, targets, num_classes, seed, balanced=balanced)
-    found = Found(config, classifier, candidates, time.monotonic() - began)
-    LOG.info("%s", found.describe(metric))
-    return found
-
-
-def choose_canonical(found: Found, records: LabelledRecords, splits: Splits, training: TrainingConfig) -> Found:
-    """Return the best of what a search found that says the same of both strands, fitted; itself if it does already.
-
-    That is what goes with a network that reads both strands.
-    """
-    canonical = [one for one in found.candidates if one.config.strands == "canonical"]
-    if found.config.strands == "canonical" or not canonical:
-        return found
-    best = choose(canonical, training.metric, len(splits.val)).config
-    rows, targets = records.indices[splits.train], records.truth[splits.train]
-    balanced, num_classes = training.classes != "natural", len(records.classes)
-    classifier = fit_kmer(best, records.store, rows, targets, num_classes, training.seed, balanced=balanced)
-    return found._replace(config=best, classifier=classifier)
-
-
-def reads_one_strand(candidates: Sequence[Candidate], num_records: int) -> bool | None:
-    """Say whether k-mers of the strand that is given tell the classes apart better than those of both strands.
-
-    They do where the least log loss on the V validation records, `num_records`, is lower by `CLEARLY` and, summed over
-    them, `CLEARLY_NATS` at least: promoters, transcripts and other records that are all given in the direction they are
-    read. None where only one of the two was tried.
-    """
-    forward, canonical = (
-        min((one.log_loss for one in candidates if one.config.strands == strands), default=None)
-        for strands in ("forward", "canonical")
-    )
-    if forward is None or canonical is None:
-        return None
-    return forward < (1 - CLEARLY) * canonical and (canonical - forward) * num_records > CLEARLY_NATS
-
-
-class _Search:
-    """Tries one candidate after the other; for the arguments see `choose_kmer`."""
+class Search:
+    """Tries one candidate after the other; for the arguments see `genomix.train.kmer.choice.choose_kmer`."""
 
     def __init__(self, config: KmerConfig, records: LabelledRecords, splits: Splits, training: TrainingConfig) -> None:
         self.config, self.records, self.metric = config, records, training.metric
@@ -145,11 +68,74 @@ class _Search:
         self.strands = ("forward", "canonical") if config.strands == "auto" else (config.strands,)
 
     def run(self) -> Iterator[Candidate]:
+        """Yield candidates: k-mers each with a weight of its own, then long ones whose weights are alike."""
+        apart: list[Candidate] = []
+        if not self.config.mismatch:
+            for one in self._run_apart():
+                apart.append(one)
+                yield one
+        if self.config.mismatch == 0 or self.config.classifier == "naive-bayes":
+            return
+        strands = self.config.strands
+        if strands == "auto":
+            strands = "forward" if reads_one_strand(apart, len(self.val)) else "canonical"
+        yield from self._run_alike(apart, strands)
+
+    def _run_alike(self, apart: Sequence[Candidate], strands: str) -> Iterator[Candidate]:
+        """Yield candidates whose k-mers' weights are alike: of the shortest k all r, of a longer one the best of these.
+
+        Where they are no better than k-mers of that length each with a weight of its own, longer ones are not tried.
+        """
+        config = self.config
+        least = min((one.log_loss for one in apart), default=math.inf)
+        if least * len(self.val) < LEAST_NATS:
+            return
+        mismatches = MISMATCHES if config.mismatch is None else (config.mismatch,)
+        for k in ALIKE_KS if config.k is None else (config.k,):
+            counts = self._count(k, strands)
+            if apart and (k < ALIKE_KS[0] or not self._is_worth(counts.train, k)):
+                return
+            tried = {r: list(self._try_alike(counts, k, strands, r)) for r in mismatches}
+            yield from (one for path in tried.values() for one in path)
+            losses = {r: min(one.log_loss for one in path) for r, path in tried.items()}
+            mismatches = (min(losses, key=losses.__getitem__),)
+            same = [one.log_loss for one in apart if one.config.k == k and one.config.strands == strands]
+            if losses[mismatches[0]] > min(same, default=least):
+                return
+
+    def _is_worth(self, counts: sparse.csr_array, k: int) -> bool:
+        """Say whether records hold as many k-mers as there are, and are few enough for the solver."""
+        num_columns = self.num_classes if self.num_classes > 2 or self.targets.ndim == 2 else 1
+        fits = num_columns * NUM_BASES**k <= MOST_WEIGHTS and num_columns * counts.nnz <= MOST_ENTRIES
+        return fits and counts.sum() >= NUM_BASES**k
+
+    def _try_alike(self, counts: _Counts, k: int, strands: str, mismatch: float) -> Iterator[Candidate]:
+        config = self.config
+        roots = config.features != "frequencies"
+        stated = {"k": k, "strands": strands, "classifier": "logistic", "mismatch": mismatch}
+        stated |= {"features": "roots" if roots else "frequencies"}
+        penalties = ALIKE_PENALTIES if config.inverse_regularisation is None else (config.inverse_regularisation,)
+        fits = fit_alike(
+            counts.train,
+            self.targets,
+            penalties,
+            k=k,
+            mismatch=mismatch,
+            roots=roots,
+            balanced=self.balanced,
+            iterations=ALIKE_ITERATIONS,
+        )
+        yield from self._follow(fits, penalties, stated, counts.val)
+
+    def _count(self, k: int, strands: str) -> _Counts:
+        parts = (count_kmers(self.records.store, self.records.indices[part], k) for part in (self.train, self.val))
+        return _Counts(*(part if strands == "forward" else join_strands(part, k) for part in parts))
+
+    def _run_apart(self) -> Iterator[Candidate]:
         """Yield candidates: k by k, for each both ways to count, and for each naive Bayes and a path of C."""
         tried: dict[str, list[list[Candidate]]] = {strands: [] for strands in self.strands}
         for k in KS if self.config.k is None else [self.config.k]:
-            parts = self.train, self.val
-            forward = _Counts(*(count_kmers(self.records.store, self.records.indices[part], k) for part in parts))
+            forward = self._count(k, "forward")
             for strands in self.strands:
                 before = tried[strands]
                 if self._ended(before):
@@ -175,13 +161,19 @@ class _Search:
         roots = config.features != "frequencies"
         stated |= {"classifier": "logistic", "features": "roots" if roots else "frequencies"}
         penalties = PENALTIES if config.inverse_regularisation is None else (config.inverse_regularisation,)
-        path: list[Candidate] = []
         fits = fit_logistic(
             counts.train, self.targets, penalties, roots=roots, balanced=self.balanced, iterations=ITERATIONS
         )
+        yield from self._follow(fits, penalties, stated, counts.val)
+
+    def _follow(
+        self, fits: Iterator[Linear], penalties: Sequence[float], stated: dict[str, object], val: sparse.csr_array
+    ) -> Iterator[Candidate]:
+        """Yield logistic regression C by C until it becomes no better."""
+        path: list[Candidate] = []
         for penalty, linear in zip(penalties, fits, strict=False):
             logistic = KmerConfig.model_validate(stated | {"inverse_regularisation": penalty})
-            path.append(self._judge(logistic, linear, counts.val))
+            path.append(self._judge(logistic, linear, val))
             yield path[-1]
             if self._ended([[one] for one in path]):
                 return
