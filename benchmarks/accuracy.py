@@ -9,7 +9,7 @@ without --budget it has no other flags. What is done is not repeated, what was k
 with its reason, and the exit code is 1.
 
 RESULTS.tsv has a row a run, RESULTS.md the tables. --docs puts these into docs/accuracy.md, --cards a model's rows into
-its card, both between marks. With --judge val, for choosing, training never sees a test record.
+its card, both between the marks of a --part. With --judge val, for choosing, training never sees a test record.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from candidates import SYNTAX, parse_candidates
 from measured import exit_code, row_of, write_results
 from runs import Run, add_run_options, budget_flags, leave_with, perform_all
 from sets import add_judge_option, open_sets, runs_on
-from write_cards import write_accuracy_cards, write_accuracy_page
+from write_cards import ACCURACY, write_accuracy_cards, write_accuracy_page
 
 from genomix.errors import UsageError
 
@@ -46,6 +46,7 @@ def main() -> int:
     parser.add_argument("--models", nargs="+", default=["paramixer", "kmer"], metavar="MODEL", help=SYNTAX)
     parser.add_argument("--docs", action="store_true", help="put the tables into docs/accuracy.md")
     parser.add_argument("--cards", action="store_true", help="put a model's rows into its card")
+    parser.add_argument("--part", choices=ACCURACY, default="accuracy", help="of the docs and the cards, between marks")
     add_run_options(parser)
     add_judge_option(parser)
     options = parser.parse_args()
@@ -54,9 +55,9 @@ def main() -> int:
     rows = [row_of(outcome) for outcome in perform_all(plan(options), options.jobs)]
     write_results(options.results, write_markdown(rows), rows=rows)
     if options.docs:
-        write_accuracy_page(rows)
+        write_accuracy_page(rows, options.part)
     if options.cards:
-        write_accuracy_cards(rows)
+        write_accuracy_cards(rows, options.part)
     return exit_code(rows)
 
 

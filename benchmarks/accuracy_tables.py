@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from measured import METRICS, TITLES, Row, Summary, best_of, conditions, markdown_table, mean_of, succeeded, summarise
+from scipy.stats import rankdata
+
+from genomix.metrics import HIGHER_IS_BETTER
 
 WIDE = ("mcc", "accuracy")
 """Metrics of the tables of all sets and models: those that published figures are in."""
@@ -46,8 +50,10 @@ def set_table(rows: Sequence[Row]) -> str:
 
 
 def wide_table(rows: Sequence[Row], metric: str) -> str:
-    """Write one metric of all sets and models, the best of each set bold."""
+    """Write one metric of all sets and models, the best of each set bold; what there are more of are the rows."""
     models = list(group(rows, "model"))
+    if len(models) > len(group(rows, "set")):
+        return _long_table(rows, metric)
     lines = []
     for name, of_set in group(rows, "set").items():
         own = group(succeeded(of_set), "model")
@@ -55,6 +61,26 @@ def wide_table(rows: Sequence[Row], metric: str) -> str:
         best = best_of(summaries, metric)
         lines.append([name, *(short_cell(one, best) for one in summaries)])
     return markdown_table(["set", *(f"`{model}`" for model in models)], lines)
+
+
+def _long_table(rows: Sequence[Row], metric: str) -> str:
+    """Write a row a model and a column a set, and the mean of a model's ranks; one that failed is behind all others."""
+    models, sets = group(rows, "model"), group(rows, "set")
+    summaries = {
+        name: [summarise(group(succeeded(of_set), "model").get(model, []), metric) for model in models]
+        for name, of_set in sets.items()
+    }
+    sign = -1 if HIGHER_IS_BETTER[metric] else 1
+    places = [
+        rankdata([float("inf") if one is None else sign * one.mean for one in of_set]) for of_set in summaries.values()
+    ]
+    ranks = np.mean(places, axis=0)
+    best = {name: best_of(of_set, metric) for name, of_set in summaries.items()}
+    lines = []
+    for place in np.argsort(ranks, kind="stable").tolist():
+        cells = [short_cell(of_set[place], best[name]) for name, of_set in summaries.items()]
+        lines.append([f"`{list(models)[place]}`", *cells, f"{ranks[place]:.1f}"])
+    return markdown_table(["model", *sets, "mean rank"], lines)
 
 
 def card_text(rows: Sequence[Row], model: str) -> str:

@@ -2,7 +2,8 @@
 
 The figures are read from benchmarks/results: `speed.csv` and `speed-busy.csv`, which `genomix benchmark --csv` writes,
 any number of `.json` files, which `compare_models.py --results` writes, `adding.jsonl`, which `length_error.py` writes,
-and `accuracy.tsv`, which `accuracy.py` writes. The pages are docs/models.md, docs/simulate.md and docs/accuracy.md.
+and `accuracy.tsv` and `encoders.tsv`, which `accuracy.py` writes. The pages are docs/models.md, docs/simulate.md and
+docs/accuracy.md.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 COMPARISON = {"title", "max_length", "minutes", "rows"}
 """Keys of the results of a comparison; other files of results do not have them all."""
-MEASURED, ACCURACY, ABLATIONS = "measured", "accuracy", "ablations"
+MEASURED, ABLATIONS = "measured", "ablations"
+ACCURACY = {"accuracy": "Accuracy on sets with official splits", "encoders": "The network alone, in equal time"}
+"""What `accuracy.py` writes: names of marks, and the titles they have in a card."""
 """Names of marks: what stands between `<!-- NAME -->` and `<!-- /NAME -->` is written by commands."""
 
 
@@ -38,16 +41,16 @@ def replace_marked(path: Path, text: str, name: str = MEASURED) -> bool:
     return bool(begin and end)
 
 
-def write_accuracy_page(rows: Sequence[Row]) -> None:
-    """Put the tables of `accuracy.py` into docs/accuracy.md."""
-    replace_marked(ROOT / "docs" / "accuracy.md", write_markdown(rows))
+def write_accuracy_page(rows: Sequence[Row], part: str) -> None:
+    """Put the tables of `accuracy.py` into their part, one of `ACCURACY`, of docs/accuracy.md."""
+    replace_marked(ROOT / "docs" / "accuracy.md", write_markdown(rows), part)
 
 
-def write_accuracy_cards(rows: Sequence[Row]) -> None:
-    """Put what each model reached by `accuracy.py` into its card."""
+def write_accuracy_cards(rows: Sequence[Row], part: str) -> None:
+    """Put what each model reached by `accuracy.py` into that part, one of `ACCURACY`, of its card."""
     for card in sorted((ROOT / "models").glob("*/README.md")):
         if text := card_text(rows, card.parent.name):
-            _put_into(card, text, ACCURACY, "Accuracy on sets with official splits")
+            _put_into(card, text, part, ACCURACY[part])
 
 
 def find_card(model: str) -> Path:
@@ -185,11 +188,11 @@ def main() -> None:
         replace_marked(ROOT / "docs" / "simulate.md", error_table(rows))
     if whole:
         replace_marked(ROOT / "docs" / "models.md", "\n\n".join(whole))
-    accuracy = RESULTS / "accuracy.tsv"
-    if accuracy.exists():
-        rows = read_tsv(accuracy)
-        write_accuracy_page(rows)
-        write_accuracy_cards(rows)
+    for part in ACCURACY:
+        if (RESULTS / f"{part}.tsv").exists():
+            rows = read_tsv(RESULTS / f"{part}.tsv")
+            write_accuracy_page(rows, part)
+            write_accuracy_cards(rows, part)
 
 
 if __name__ == "__main__":

@@ -67,10 +67,25 @@ class TestAllSets:
     def test_a_row_a_set_and_a_column_a_model(self, rows):
         from accuracy_tables import wide_table
 
-        lines = wide_table([*rows, row_of("second", 0.25, name="tf")], "mcc").splitlines()
+        others = [row_of("second", 0.25, name="tf"), row_of("second", 0.3, name="rna")]
+        lines = wide_table([*rows, *others], "mcc").splitlines()
         assert lines[0] == "| set | `second` | `lost` | `first` |"
         assert lines[2] == "| mito | 0.500 | - | **0.800 ± 0.141** |"
         assert lines[3] == "| tf | **0.250** | - | - |"
+
+    def test_of_many_models_each_is_a_row_in_the_order_of_its_mean_rank(self, rows):
+        from accuracy_tables import wide_table
+
+        table = wide_table([*rows, row_of("second", 0.25, name="tf"), row_of("first", 0.2, name="tf")], "mcc")
+        lines = table.splitlines()
+        assert lines[0] == "| model | mito | tf | mean rank |"
+        assert lines[2:] == [
+            "| `second` | 0.500 | **0.250** | 1.5 |",
+            "| `first` | **0.800 ± 0.141** | 0.200 | 1.5 |",
+            "| `lost` | - | - | 3.0 |",
+        ]
+        (first, *_) = wide_table([*rows, row_of("second", 0.25, name="tf")], "log_loss").splitlines()[2:]
+        assert first == "| `second` | 0.500 | **0.750** | 1.5 |"
 
     def test_the_same_from_a_file(self, rows, tmp_path):
         from accuracy_tables import write_markdown
@@ -88,7 +103,7 @@ class TestDocuments:
         monkeypatch.setattr(write_cards, "ROOT", tmp_path)
         for name in ("docs", "models/first", "models/second", "models/other"):
             (tmp_path / name).mkdir(parents=True)
-        (tmp_path / "docs" / "accuracy.md").write_text("before\n<!-- measured -->\nold\n<!-- /measured -->\nbehind\n")
+        (tmp_path / "docs" / "accuracy.md").write_text("before\n<!-- accuracy -->\nold\n<!-- /accuracy -->\nbehind\n")
         (tmp_path / "models/first/README.md").write_text("# first\n\n<!-- measured -->\nkept\n<!-- /measured -->\n")
         (tmp_path / "models/second/README.md").write_text("# second\n<!-- accuracy -->\n<!-- /accuracy -->\nbehind\n")
         (tmp_path / "models/other/README.md").write_text("# other\n")
@@ -97,10 +112,10 @@ class TestDocuments:
     def test_the_page_keeps_what_is_around_its_marks(self, root, rows):
         from write_cards import write_accuracy_page
 
-        write_accuracy_page(rows)
+        write_accuracy_page(rows, "accuracy")
         text = (root / "docs" / "accuracy.md").read_text()
-        assert text.startswith("before\n<!-- measured -->\n")
-        assert text.endswith("<!-- /measured -->\nbehind\n")
+        assert text.startswith("before\n<!-- accuracy -->\n")
+        assert text.endswith("<!-- /accuracy -->\nbehind\n")
         assert "\nold\n" not in text
         assert "0.800" in text
 
@@ -108,7 +123,7 @@ class TestDocuments:
         from write_cards import write_accuracy_cards
 
         for _ in range(2):
-            write_accuracy_cards(rows)
+            write_accuracy_cards(rows, "accuracy")
         first, second = ((root / f"models/{name}/README.md").read_text() for name in ("first", "second"))
         assert first.count("0.800 [0.700, 1.000] ± 0.141") == 5
         assert first.startswith("# first\n\n<!-- measured -->\nkept\n<!-- /measured -->\n\n## Accuracy")
@@ -116,6 +131,17 @@ class TestDocuments:
         assert second.count("0.500") == 6
         assert second.endswith("<!-- /accuracy -->\nbehind\n")
         assert (root / "models/other/README.md").read_text() == "# other\n"
+
+    def test_parts_stand_beside_each_other(self, root, rows):
+        from write_cards import write_accuracy_cards
+
+        for part in ("encoders", "accuracy", "encoders"):
+            write_accuracy_cards(rows, part)
+        text = (root / "models/first/README.md").read_text()
+        assert text.count("0.800 [0.700, 1.000] ± 0.141") == 10
+        assert text.index("## The network alone, in equal time") < text.index(
+            "## Accuracy on sets with official splits"
+        )
 
     def test_results_of_other_kinds_are_no_comparisons(self):
         from write_cards import read_comparisons

@@ -208,9 +208,7 @@ class TestSearch:
         found = found_for(with_blurred_motif)
         assert reads_one_strand(found.candidates, 200) is None
 
-    @pytest.mark.parametrize(
-        ("name", "value"), [("MOST_WEIGHTS", 4**5 - 1), ("MOST_ENTRIES", 8000), ("LEAST_NATS", 500)]
-    )
+    @pytest.mark.parametrize(("name", "value"), [("MOST_WEIGHTS", 4**5 - 1), ("MOST_READ", 8000), ("LEAST_NATS", 500)])
     def test_where_it_would_take_too_long_or_cannot_gain_it_is_left_out(
         self, with_blurred_motif, name, value, monkeypatch
     ):

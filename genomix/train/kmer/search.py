@@ -32,8 +32,8 @@ ALIKE_KS, MISMATCHES = (8, 10), (0.2, 0.4)
 """Of long k-mers whose weights are alike: lengths, and correlations of the weights of those that differ in a base."""
 ALIKE_PENALTIES = tuple(10.0**power for power in range(-7, 0))
 """Of those; whatever the k-mers, their features have a variance of 1 on average, and of long ones there are more."""
-MOST_WEIGHTS = 1 << 22
-"""Weights of k-mers, those of both strands and of each column of scores, that are still fitted so."""
+MOST_WEIGHTS, MOST_READ = 1 << 22, 1 << 24
+"""What is still fitted so: weights, those of both strands and of each column of scores, and counts read in a step."""
 ITERATIONS = 300
 """Of the solver for a candidate; the one that is chosen is fitted anew, with more."""
 ALIKE_ITERATIONS = 60
@@ -106,7 +106,7 @@ class Search:
     def _is_worth(self, counts: sparse.csr_array, k: int) -> bool:
         """Say whether records hold as many k-mers as there are, and are few enough for the solver."""
         num_columns = self.num_classes if self.num_classes > 2 or self.targets.ndim == 2 else 1
-        fits = num_columns * NUM_BASES**k <= MOST_WEIGHTS and num_columns * counts.nnz <= MOST_ENTRIES
+        fits = num_columns * NUM_BASES**k <= MOST_WEIGHTS and num_columns * counts.nnz <= MOST_READ
         return fits and counts.sum() >= NUM_BASES**k
 
     def _try_alike(self, counts: _Counts, k: int, strands: str, mismatch: float) -> Iterator[Candidate]:
