@@ -31,6 +31,8 @@ COLUMNS: dict[Per, tuple[str, tuple[str, ...]]] = {
     "window": ("sequences", ("starts", "ends")),
 }
 """The names of what stands beside the vectors."""
+MOST_NUMBERS = 1 << 23
+"""Numbers of vectors that are computed at once."""
 
 
 @dataclass
@@ -151,6 +153,11 @@ def vector_dim(classifier: nn.Module) -> int:
     return head.in_features
 
 
+def most_at_once(classifier: nn.Module) -> int:
+    """Return of how many records the vectors are held in memory at once: those of long k-mers are long."""
+    return max(1, MOST_NUMBERS // vector_dim(classifier))
+
+
 def kmer_names(classifier: KmerClassifier) -> list[str]:
     """Return the canonical k-mers whose frequencies are the vector, in its order."""
     ranks = classifier.ranks.cpu().numpy()
@@ -193,11 +200,11 @@ def _windows(scorer: Scorer, length: int) -> list[Window]:
 def _compute(scorer: Scorer, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, np.ndarray]]:
     """Yield the pieces with their vectors, in order; some batches' worth are held, so that like lengths go together."""
     waiting: list[Piece] = []
-    bases = 0
+    bases, at_once = 0, most_at_once(scorer.model.classifier)
     for piece in pieces:
         waiting.append(piece)
         bases += len(piece.tokens)
-        if bases >= BATCHES_AHEAD * scorer.batch_bases:
+        if bases >= BATCHES_AHEAD * scorer.batch_bases or len(waiting) >= BATCHES_AHEAD * at_once:
             yield from _compute_all(scorer, waiting)
             waiting, bases = [], 0
     if waiting:
@@ -208,12 +215,13 @@ def _compute(scorer: Scorer, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, n
 def _compute_all(scorer: Scorer, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, np.ndarray]]:
     found: dict[int, np.ndarray] = {}
     batch: list[int] = []
+    at_once = most_at_once(scorer.model.classifier)
     order = sorted(range(len(pieces)), key=lambda i: len(pieces[i].tokens))
     for i, after in zip(order, [*order[1:], None], strict=True):
         batch.append(i)
         longest = 0 if after is None else len(pieces[after].tokens)
         filled = padded_length(scorer.model.config.model) or longest
-        if after is None or (len(batch) + 1) * filled > scorer.batch_bases:
+        if after is None or (len(batch) + 1) * filled > scorer.batch_bases or len(batch) >= at_once:
             tokens, lengths = collate([pieces[j].tokens for j in batch])
             computed = features(scorer.model.classifier, tokens.to(scorer.device), lengths.to(scorer.device))
             found |= zip(batch, computed.float().cpu().numpy(), strict=True)

@@ -9,6 +9,7 @@ import torch
 from pyarrow import parquet
 from scipy.special import softmax
 
+from genomix import embed as embedding
 from genomix.data.composition import count_kmers
 from genomix.data.records import Record
 from genomix.data.vocabulary import decode, reverse_complement
@@ -104,6 +105,25 @@ def test_no_more_is_read_than_is_computed():
     for number in range(1, 200):
         next(rows)
         assert read <= number + 60
+
+
+def test_of_long_vectors_few_are_held_at_once(monkeypatch):
+    """Those of 10-mers have half a million numbers."""
+    model = make_model("kmer")
+    monkeypatch.setattr(embedding, "MOST_NUMBERS", 3 * embedding.vector_dim(model.classifier))
+    held = []
+    features = embedding.features
+
+    def counted(classifier, tokens, lengths):
+        held.append(len(tokens))
+        return features(classifier, tokens, lengths)
+
+    monkeypatch.setattr(embedding, "features", counted)
+    tokens = [random_records([30])[0] for _ in range(10)]
+    rows = list(vectors(make_scorer(model), named(tokens)))
+    assert len(rows) == 10
+    assert max(held) == 3
+    assert sum(held) == 10
 
 
 def test_kmer_models_give_frequencies():
