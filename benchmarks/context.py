@@ -1,11 +1,14 @@
 """Accuracy against context: the same network with its mixing on and off, reading more or less of a record at once.
 
     python benchmarks/context.py SETS_DIR/mito_insect_order --lengths 1024 4096 16384 whole --bases 500000000 \
-        --seeds 0 1 2 --out runs --results context --plot docs/context.png
+        --seeds 0 1 2 --out runs --results context --plot context.png
+
+--docs puts table and picture into docs/accuracy.md, between marks that have the set's name.
 
 Every run reads the same number of bases in training (--bases; an epoch reads one crop of each record) or has the same
---budget. "Mixing off" is the default network with model.encoder.link_scale=0, which makes every factor the identity:
-its positions see no further than the stem and each other's mean. Records longer than the context are covered by windows
+--budget. Both read the strand that is given, without the k-mers beside the network, which count whole records. "Mixing
+off" has model.encoder.link_scale=0, which makes every factor the identity: its positions see no further than the stem
+and each other's mean. Records longer than the context are covered by windows
 when they are judged, so that what a longer context adds is that far positions are seen together.
 """
 
@@ -16,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from candidates import SYNTAX, parse_candidates
-from curves import perform_curve
+from curves import add_picture_options, perform_curve
 from measured import METRICS
 from runs import Data, Run, add_run_options, leave_with, limits
 from sets import add_judge_option, open_sets, runs_on
@@ -25,7 +28,8 @@ from genomix.data.labels import load_labelled
 from genomix.errors import UsageError
 
 WHOLE = "whole"
-MODELS = ["mixing=paramixer", "mixing off=paramixer model.encoder.link_scale=0"]
+ALONE = "model.composition=null training.reverse_complement=false"
+MODELS = [f"mixing=paramixer {ALONE}", f"mixing off=paramixer {ALONE} model.encoder.link_scale=0"]
 
 
 def parse_length(text: str) -> int | None:
@@ -95,11 +99,11 @@ def main() -> int:
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="MODEL", help=SYNTAX)
     parser.add_argument("--bases", type=int, help="that each run reads in training, in place of --budget")
     parser.add_argument("--metric", choices=METRICS, default="accuracy")
-    parser.add_argument("--plot", type=Path, help="picture to write (.png, .svg, .pdf)")
+    add_picture_options(parser)
     add_run_options(parser)
     add_judge_option(parser)
     options = parser.parse_args()
-    return perform_curve(*plan(options), options, heading="context (bp)", axis="bases read at once")
+    return perform_curve(*plan(options), options, kind="context", heading="context (bp)", axis="bases read at once")
 
 
 if __name__ == "__main__":

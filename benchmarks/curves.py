@@ -24,8 +24,10 @@ from measured import (
     write_results,
 )
 from runs import Run, perform_all
+from write_cards import write_curve
 
 from genomix.benchmark.plot import DOTS_PER_INCH, MARKERS
+from genomix.errors import UsageError
 from genomix.files import atomic_path
 
 SIZE_INCHES = (7.0, 4.5)
@@ -33,11 +35,18 @@ BESIDE = 1.02
 """Factor between the places of two models at one point, so that their bars can be told apart."""
 
 
+def add_picture_options(parser: argparse.ArgumentParser) -> None:
+    """Declare where a curve is drawn."""
+    parser.add_argument("--plot", type=Path, help="picture to write (.png, .svg, .pdf)")
+    parser.add_argument("--docs", action="store_true", help="put table and picture into docs/accuracy.md")
+
+
 def perform_curve(
     runs: Sequence[Run],
     places: Mapping[Path, tuple[str, float]],
     options: argparse.Namespace,
     *,
+    kind: str,
     heading: str,
     axis: str,
 ) -> int:
@@ -46,17 +55,25 @@ def perform_curve(
     Args:
         runs: What to train.
         places: Of each run, by its path, what the table calls its point, and where it is on the axis.
-        options: Those of the command line: `jobs`, `results`, `metric`, `plot`.
+        options: Those of the command line: `jobs`, `judge`, `results`, `metric`, `plot`, `docs`.
+        kind: What the marks and the picture of the docs are called, with the name of the set behind it.
         heading: What the table calls the points.
         axis: What the picture calls them.
     """
+    if options.docs and options.judge != "test":
+        raise UsageError("--judge val is for choosing; docs have figures of the test records")
     rows: list[dict[str, Any]] = []
     for outcome in perform_all(runs, options.jobs):
         point, x = places[outcome.run.path]
         rows.append({"point": point, "x": x} | row_of(outcome))
-    write_results(options.results, curve_table(rows, options.metric, heading), rows=rows)
+    table = curve_table(rows, options.metric, heading)
+    write_results(options.results, table, rows=rows)
     if options.plot:
         draw(rows, options.metric, options.plot, axis)
+    if options.docs:
+        name = rows[0]["set"]
+        docs = write_curve(f"{kind} {name}", f"{table}\n\n![{TITLES[options.metric]} by {axis}]({kind}-{name}.png)")
+        draw(rows, options.metric, docs / f"{kind}-{name}.png", axis)
     return exit_code(rows)
 
 

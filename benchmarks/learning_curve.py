@@ -5,6 +5,7 @@
 
 Training records are drawn by class and seed, and those of a smaller fraction are among those of a larger one; the
 records of val and test stay as they are. Where a set names no val, it is drawn from all training records by the seed.
+--docs puts table and picture into docs/accuracy.md, between marks that have the set's name.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from candidates import SYNTAX, parse_candidates
-from curves import perform_curve
+from curves import add_picture_options, perform_curve
 from measured import METRICS
 from runs import Data, Run, add_run_options, budget_flags, leave_with
 from sets import DataSet, add_judge_option, open_sets, read_split, runs_on, write_table
@@ -98,12 +99,12 @@ def main() -> int:
     parser.add_argument("--fractions", type=parse_fraction, nargs="+", default=[0.0625, 0.25, 1.0])
     parser.add_argument("--models", nargs="+", default=["paramixer", "kmer"], metavar="MODEL", help=SYNTAX)
     parser.add_argument("--metric", choices=METRICS, default="accuracy")
-    parser.add_argument("--plot", type=Path, help="picture to write (.png, .svg, .pdf)")
+    add_picture_options(parser)
     add_run_options(parser)
     add_judge_option(parser)
     options = parser.parse_args()
     heading, axis = "share of the training records", "training records (share of all)"
-    return perform_curve(*plan(options), options, heading=heading, axis=axis)
+    return perform_curve(*plan(options), options, kind="curve", heading=heading, axis=axis)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,18 @@ def write_accuracy_cards(rows: Sequence[Row], part: str) -> None:
             _put_into(card, text, part, ACCURACY[part])
 
 
+def write_curve(name: str, text: str) -> Path:
+    """Put a text between the marks of that name in docs/accuracy.md, and return the folder of the page.
+
+    Raises:
+        NoInputError: If the page has no such marks.
+    """
+    page = ROOT / "docs" / "accuracy.md"
+    if not replace_marked(page, text, name):
+        raise NoInputError(f"{page}: has no <!-- {name} --> and <!-- /{name} --> to write between")
+    return page.parent
+
+
 def find_card(model: str) -> Path:
     """Return the card of a preset.
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from genomix.errors import UsageError
+from genomix.errors import NoInputError, UsageError
 from genomix.nn.build import build_classifier
 
 pytestmark = pytest.mark.usefixtures("_benchmark_scripts")
@@ -59,6 +59,28 @@ class TestContext:
         picture = matplotlib.image.imread(tmp_path / "c.png")[..., :3]
         for colour in ((0x1F, 0x77, 0xB4), (0xFF, 0x7F, 0x0E)):
             assert (np.abs(picture - np.array(colour) / 255).max(2) < 0.1).sum() > 500
+
+    def test_table_and_picture_in_the_docs(self, make_set, trainer, call_script, tmp_path, monkeypatch):
+        import context
+        import write_cards
+
+        monkeypatch.setattr(write_cards, "ROOT", tmp_path)
+        (tmp_path / "docs").mkdir()
+        page = tmp_path / "docs" / "accuracy.md"
+        page.write_text("before\n<!-- context mito -->\nold\n<!-- /context mito -->\nbehind\n")
+        trainer.accuracies = {"link_scale=0": 0.6, "--max-length 400": 0.9}
+        words = ("--lengths", 100, "whole", "--bases", 64000, "--docs")
+        mito = make_set("mito")
+        assert call_script(context, mito, *words) == 0
+        text = page.read_text()
+        assert "| whole | **0.900 [0.800, 1.000]** | 0.600 [0.500, 0.700] |" in text
+        assert "![accuracy by bases read at once](context-mito.png)\n<!-- /context mito -->\nbehind\n" in text
+        assert "old" not in text
+        assert matplotlib.image.imread(tmp_path / "docs" / "context-mito.png").size
+        with pytest.raises(UsageError, match="--judge val is for choosing"):
+            call_script(context, mito, *words, "--judge", "val")
+        with pytest.raises(NoInputError, match="<!-- context other -->"):
+            call_script(context, make_set("other"), *words)
 
     def test_either_bases_or_a_budget(self, make_set, trainer, call_script):
         import context
