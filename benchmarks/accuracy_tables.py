@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
-import numpy as np
 from measured import METRICS, TITLES, Row, Summary, best_of, conditions, markdown_table, mean_of, succeeded, summarise
 from scipy.stats import rankdata
 
@@ -64,22 +64,25 @@ def wide_table(rows: Sequence[Row], metric: str) -> str:
 
 
 def _long_table(rows: Sequence[Row], metric: str) -> str:
-    """Write a row a model and a column a set, and the mean of a model's ranks; one that failed is behind all others."""
-    models, sets = group(rows, "model"), group(rows, "set")
-    summaries = {
-        name: [summarise(group(succeeded(of_set), "model").get(model, []), metric) for model in models]
-        for name, of_set in sets.items()
-    }
+    """Write a row a model and a column a set, and the mean of a model's ranks on the sets it was run on.
+
+    One that failed is behind all others.
+    """
+    models, sets = list(group(rows, "model")), group(rows, "set")
+    places: dict[str, list[float]] = {model: [] for model in models}
+    cells: dict[str, list[str]] = {model: [] for model in models}
     sign = -1 if HIGHER_IS_BETTER[metric] else 1
-    places = [
-        rankdata([float("inf") if one is None else sign * one.mean for one in of_set]) for of_set in summaries.values()
-    ]
-    ranks = np.mean(places, axis=0)
-    best = {name: best_of(of_set, metric) for name, of_set in summaries.items()}
-    lines = []
-    for place in np.argsort(ranks, kind="stable").tolist():
-        cells = [short_cell(of_set[place], best[name]) for name, of_set in summaries.items()]
-        lines.append([f"`{list(models)[place]}`", *cells, f"{ranks[place]:.1f}"])
+    for of_set in sets.values():
+        own = group(of_set, "model")
+        found = {model: summarise(succeeded(own[model]), metric) for model in own}
+        best = best_of(found.values(), metric)
+        ranks = rankdata([float("inf") if one is None else sign * one.mean for one in found.values()])
+        for model, rank in zip(found, ranks.tolist(), strict=True):
+            places[model].append(rank)
+        for model in models:
+            cells[model].append(short_cell(found.get(model), best))
+    means = {model: fmean(ranks) for model, ranks in places.items()}
+    lines = [[f"`{model}`", *cells[model], f"{means[model]:.1f}"] for model in sorted(models, key=means.__getitem__)]
     return markdown_table(["model", *sets, "mean rank"], lines)
 
 

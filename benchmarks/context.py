@@ -3,13 +3,13 @@
     python benchmarks/context.py SETS_DIR/mito_insect_order --lengths 1024 4096 16384 whole --bases 500000000 \
         --seeds 0 1 2 --out runs --results context --plot context.png
 
---docs puts table and picture into docs/accuracy.md, between marks that have the set's name.
+--docs puts table and picture into docs/accuracy.md, between marks that are called `context SET`.
 
 Every run reads the same number of bases in training (--bases; an epoch reads one crop of each record) or has the same
 --budget. Both read the strand that is given, without the k-mers beside the network, which count whole records. "Mixing
 off" has model.encoder.link_scale=0, which makes every factor the identity: its positions see no further than the stem
-and each other's mean. Records longer than the context are covered by windows
-when they are judged, so that what a longer context adds is that far positions are seen together.
+and each other's mean. Records longer than the context are covered by windows when they are judged, so that what a
+longer context adds is that far positions are seen together.
 """
 
 from __future__ import annotations

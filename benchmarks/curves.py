@@ -24,7 +24,7 @@ from measured import (
     write_results,
 )
 from runs import Run, perform_all
-from write_cards import write_curve
+from write_cards import find_marks, write_curve
 
 from genomix.benchmark.plot import DOTS_PER_INCH, MARKERS
 from genomix.errors import UsageError
@@ -60,8 +60,11 @@ def perform_curve(
         heading: What the table calls the points.
         axis: What the picture calls them.
     """
+    marks = f"{kind} {dict(runs[0].tags)['set']}"
     if options.docs and options.judge != "test":
         raise UsageError("--judge val is for choosing; docs have figures of the test records")
+    if options.docs:
+        find_marks(marks)
     rows: list[dict[str, Any]] = []
     for outcome in perform_all(runs, options.jobs):
         point, x = places[outcome.run.path]
@@ -71,9 +74,9 @@ def perform_curve(
     if options.plot:
         draw(rows, options.metric, options.plot, axis)
     if options.docs:
-        name = rows[0]["set"]
-        docs = write_curve(f"{kind} {name}", f"{table}\n\n![{TITLES[options.metric]} by {axis}]({kind}-{name}.png)")
-        draw(rows, options.metric, docs / f"{kind}-{name}.png", axis)
+        picture = find_marks(marks).with_name(f"{marks.replace(' ', '-')}.png")
+        draw(rows, options.metric, picture, axis)
+        write_curve(marks, f"{table}\n\n![{TITLES[options.metric]} by {axis}]({picture.name})")
     return exit_code(rows)
 
 

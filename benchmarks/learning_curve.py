@@ -5,7 +5,7 @@
 
 Training records are drawn by class and seed, and those of a smaller fraction are among those of a larger one; the
 records of val and test stay as they are. Where a set names no val, it is drawn from all training records by the seed.
---docs puts table and picture into docs/accuracy.md, between marks that have the set's name.
+--docs puts table and picture into docs/accuracy.md, between marks that are called `curve SET`.
 """
 
 from __future__ import annotations

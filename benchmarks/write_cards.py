@@ -25,15 +25,20 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 COMPARISON = {"title", "max_length", "minutes", "rows"}
 """Keys of the results of a comparison; other files of results do not have them all."""
-MEASURED, ABLATIONS = "measured", "ablations"
 ACCURACY = {"accuracy": "Accuracy on sets with official splits", "encoders": "The network alone, in equal time"}
 """What `accuracy.py` writes: names of marks, and the titles they have in a card."""
+MEASURED, ABLATIONS = "measured", "ablations"
 """Names of marks: what stands between `<!-- NAME -->` and `<!-- /NAME -->` is written by commands."""
+
+
+def marks_of(name: str) -> tuple[str, str]:
+    """Return the marks of a name: what begins and what ends."""
+    return f"<!-- {name} -->", f"<!-- /{name} -->"
 
 
 def replace_marked(path: Path, text: str, name: str = MEASURED) -> bool:
     """Put a text between the marks of a file, and say whether there are any; a file without them is left alone."""
-    start, stop = f"<!-- {name} -->", f"<!-- /{name} -->"
+    start, stop = marks_of(name)
     before, begin, rest = path.read_text(encoding="utf-8").partition(start)
     _, end, behind = rest.partition(stop)
     if begin and end:
@@ -53,16 +58,22 @@ def write_accuracy_cards(rows: Sequence[Row], part: str) -> None:
             _put_into(card, text, part, ACCURACY[part])
 
 
-def write_curve(name: str, text: str) -> Path:
-    """Put a text between the marks of that name in docs/accuracy.md, and return the folder of the page.
+def find_marks(name: str) -> Path:
+    """Return docs/accuracy.md, if it has marks of that name.
 
     Raises:
-        NoInputError: If the page has no such marks.
+        NoInputError: If it has none.
     """
     page = ROOT / "docs" / "accuracy.md"
-    if not replace_marked(page, text, name):
-        raise NoInputError(f"{page}: has no <!-- {name} --> and <!-- /{name} --> to write between")
-    return page.parent
+    start, stop = marks_of(name)
+    if not page.is_file() or stop not in page.read_text(encoding="utf-8").partition(start)[2]:
+        raise NoInputError(f"{page}: has no {start} and {stop} to write between")
+    return page
+
+
+def write_curve(name: str, text: str) -> None:
+    """Put a text between the marks of that name in docs/accuracy.md."""
+    replace_marked(find_marks(name), text, name)
 
 
 def find_card(model: str) -> Path:

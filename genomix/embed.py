@@ -32,7 +32,7 @@ COLUMNS: dict[Per, tuple[str, tuple[str, ...]]] = {
 }
 """The names of what stands beside the vectors."""
 MOST_NUMBERS = 1 << 23
-"""Numbers of vectors that are computed at once."""
+"""Numbers of vectors that are computed at once; `BATCHES_AHEAD` times as many are held."""
 
 
 @dataclass
@@ -154,7 +154,7 @@ def vector_dim(classifier: nn.Module) -> int:
 
 
 def most_at_once(classifier: nn.Module) -> int:
-    """Return of how many records the vectors are held in memory at once: those of long k-mers are long."""
+    """Return of how many records the vectors are computed at once: those of long k-mers are long."""
     return max(1, MOST_NUMBERS // vector_dim(classifier))
 
 

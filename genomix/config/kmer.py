@@ -18,7 +18,7 @@ class KmerConfig(Section):
 
     What is open (None, `auto`) is chosen on the validation records, see `genomix.train.kmer`. Whoever states k and the
     regularisation and nothing else gets what these two used to mean, and what older runs are: logistic regression on
-    standardised frequencies of canonical k-mers.
+    standardised frequencies of canonical k-mers, each with a weight of its own.
 
     Attributes:
         k: Length of the k-mers in bp.
@@ -54,10 +54,11 @@ class KmerConfig(Section):
         if self.classifier == "auto":
             chosen["classifier"] = "logistic"
         if self.inverse_regularisation is None and chosen["classifier"] == "logistic":
-            chosen["inverse_regularisation"] = 1.0
-        chosen["k"] = self.k or 5
+            chosen["inverse_regularisation"] = 1e-4 if self.mismatch else 1.0
+        chosen["k"] = self.k or (8 if self.mismatch else 5)
         chosen["strands"] = "canonical" if self.strands == "auto" else self.strands
-        chosen["features"] = "frequencies" if self.features == "auto" else self.features
+        usual = "roots" if self.mismatch else "frequencies"
+        chosen["features"] = usual if self.features == "auto" else self.features
         chosen["mismatch"] = self.mismatch or 0.0
         return type(self)(**chosen)
 
@@ -68,7 +69,7 @@ class KmerConfig(Section):
             return stated
         if stated.get("classifier") == "naive-bayes" and stated.get("mismatch") is None:
             return {**stated, "mismatch": 0.0}
-        if None in (stated.get("k"), stated.get("inverse_regularisation")):
+        if stated.get("mismatch") or None in (stated.get("k"), stated.get("inverse_regularisation")):
             return stated
         return {"classifier": "logistic", "strands": "canonical", "features": "frequencies", "mismatch": 0.0, **stated}
 

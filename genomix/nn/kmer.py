@@ -31,10 +31,15 @@ def canonical_ranks(k: int) -> np.ndarray:
     return np.unique(np.minimum(codes, reverse), return_inverse=True)[1]
 
 
+def _refresh(classifier: nn.Module, _: object) -> None:
+    if isinstance(classifier, KmerClassifier):
+        classifier.refresh()
+
+
 class KmerClassifier(nn.Module):
     """A linear model of k-mer frequencies, or of their square roots; k-mers with an unknown base do not count.
 
-    logits = W (x - mean) / scale + bias. The numbers are found by scikit-learn (`genomix.train.kmer`); here they are
+    logits = W (x - mean) / scale + bias. The numbers are found by convex solvers (`genomix.train.kmer`); here they are
     applied, so that the baseline is saved, loaded and predicted with like any network.
 
     Args:
@@ -61,7 +66,7 @@ class KmerClassifier(nn.Module):
         self.register_buffer("scale", torch.ones(self.num_kmers))
         self.head = nn.Linear(self.num_kmers, num_classes)
         self.register_buffer("at_zero", torch.zeros(num_classes), persistent=False)
-        self.register_load_state_dict_post_hook(lambda *_: self.refresh())
+        self.register_load_state_dict_post_hook(_refresh)
 
     @torch.no_grad()
     def refresh(self) -> None:

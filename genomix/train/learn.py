@@ -91,7 +91,8 @@ class Learning:
         model = self.config.model
         open_strands = isinstance(model, NetworkConfig) and not model.both_strands
         if open_strands and self.config.training.reverse_complement is None:
-            one_strand = reads_one_strand(self.search(splits).candidates, len(splits.val))
+            found = self.search(splits)
+            one_strand = reads_one_strand(found.candidates, found.num_judged)
         num_classes = len(self.records.classes)
         return resolve(self.config, lengths, val_bases, num_classes, self.device, num_shares, one_strand=one_strand)
 

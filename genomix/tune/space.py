@@ -113,5 +113,4 @@ KMER: dict[str, Parameter] = {
     "model.inverse_regularisation": Range(1e-3, 1e2, log=True),
     "model.strands": Choices(("canonical", "forward")),
     "model.features": Choices(("frequencies", "roots")),
-    "model.mismatch": Choices((0.0, 0.2, 0.4)),
 }

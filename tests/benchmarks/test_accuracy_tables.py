@@ -84,8 +84,9 @@ class TestAllSets:
             "| `first` | **0.800 ± 0.141** | 0.200 | 1.5 |",
             "| `lost` | - | - | 3.0 |",
         ]
-        (first, *_) = wide_table([*rows, row_of("second", 0.25, name="tf")], "log_loss").splitlines()[2:]
-        assert first == "| `second` | 0.500 | **0.750** | 1.5 |"
+        first, *others = wide_table([*rows, row_of("second", 0.25, name="tf")], "log_loss").splitlines()[2:]
+        assert first == "| `first` | **0.200 ± 0.141** | - | 1.0 |"
+        assert others[0] == "| `second` | 0.500 | **0.750** | 1.5 |"
 
     def test_the_same_from_a_file(self, rows, tmp_path):
         from accuracy_tables import write_markdown

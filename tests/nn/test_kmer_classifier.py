@@ -1,7 +1,9 @@
 """The k-mer classifier counts what a plain loop over the string counts."""
 
 import itertools
+import pickle
 from collections import Counter
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -163,6 +165,15 @@ def test_so_read_both_strands_and_every_batch_give_exactly_the_same(monkeypatch)
         alone = torch.cat([classifier(*collate([record])) for record in tokens])
     assert torch.equal(together, other)
     assert torch.equal(together, alone)
+
+
+def test_copies_and_what_was_pickled_give_the_same(monkeypatch):
+    monkeypatch.setattr(kmer, "MOST_DENSE", 0)
+    classifier, batch = numbered(3), collate([encode("ACGTTGCA")])
+    copy = deepcopy(KmerClassifier(3, 3))
+    copy.load_state_dict(classifier.state_dict())
+    assert torch.equal(copy(*batch), classifier(*batch))
+    assert torch.equal(pickle.loads(pickle.dumps(classifier))(*batch), classifier(*batch))
 
 
 def test_so_read_a_record_without_any_kmer_gets_the_training_mean(monkeypatch):

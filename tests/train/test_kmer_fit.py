@@ -224,6 +224,19 @@ def test_a_sample_for_want_of_room_keeps_every_class(monkeypatch):
     assert len(fit.sample(targets, 20, 0)) < len(targets)
 
 
+def test_the_sample_goes_by_the_kmers_that_records_can_hold_not_by_all_there_are(monkeypatch):
+    """200 records of 30 bp hold at most 21 10-mers each, of half a million."""
+    targets, texts = np.arange(200) % 2, random_texts([30] * 200, seed=1)
+    learnt = []
+    count = fit.count_kmers
+    monkeypatch.setattr(fit, "count_kmers", lambda store, rows, k: learnt.append(len(rows)) or count(store, rows, k))
+    for most in (200 * 21, 100 * 21):
+        monkeypatch.setattr(fit, "MOST_COUNTS", most)
+        fit_kmer(KmerConfig(k=10, inverse_regularisation=1e-4), Texts(texts), np.arange(200), targets, 2, seed=0)
+    assert learnt[0] == 200
+    assert 100 <= learnt[1] < 160
+
+
 @pytest.mark.parametrize("roots", [False, True])
 def test_records_that_are_all_alike_tell_the_shares_of_the_classes_only(roots):
     found = fit_kmer(

@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from genomix.config import KmerConfig, make_config
 from genomix.data.splits import divide_records
 from genomix.train.kmer import choose_kmer, mismatch, reads_one_strand, search
+from genomix.train.kmer.candidates import Candidate
 from genomix.train.kmer.design import find_logits
 from genomix.train.kmer.linear import fit_logistic
 from genomix.train.kmer.mismatch import fit_alike, spread
@@ -105,6 +106,21 @@ def test_it_is_logistic_regression_of_features_spread_by_hand(num_classes, canon
     np.testing.assert_allclose(said, plain.predict_proba(features), atol=1e-4)
 
 
+def test_of_even_k_those_that_are_their_own_reverse_complement_count_once():
+    """By the matrices that are never written down: w = P S G v, where G gives both forms of a k-mer the same v."""
+    counts, targets = data(2, 4, canonical=True)
+    words = words_of(4)
+    names = sorted({min(word, other_strand(word)) for word in words})
+    gather = np.array([[name in (word, other_strand(word)) for name in names] for word in words], float)
+    pick = np.array([[name == word for word in words] for name in names], float)
+    values, vectors = np.linalg.eigh(correlations(4, 0.3))
+    features = scaled(counts) @ (pick @ (vectors * np.sqrt(values)) @ vectors.T @ gather)
+    plain = LogisticRegression(C=0.02, max_iter=5000, tol=1e-9).fit(features, targets)
+    found = next(fit_alike(counts, targets, [0.02], k=4, mismatch=0.3, **HOW))
+    said = softmax(find_logits(found, counts, roots=True), axis=1)
+    np.testing.assert_allclose(said, plain.predict_proba(features), atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["two", "three", "labels"])
 @pytest.mark.parametrize("canonical", [False, True])
 def test_the_gradient_is_that_of_the_value(kind, canonical):
@@ -147,14 +163,28 @@ def test_one_c_after_the_other_is_each_c_alone():
         np.testing.assert_allclose(*logits, atol=1e-3)
 
 
-def test_single_precision_is_enough(monkeypatch):
-    counts, targets = data(2, 4)
+@pytest.mark.parametrize("roots", [False, True])
+@pytest.mark.parametrize("length", [30, 5_000])
+def test_single_precision_is_enough(length, roots, monkeypatch):
+    """Also of long records, whose features are nearly their means."""
+    counts, targets = data(2, 5, length=length)
     found = []
     for limit in (1 << 30, 0):
         monkeypatch.setattr(mismatch, "DOUBLE_PRECISION", limit)
-        linear = next(fit_alike(counts, targets, [0.1], k=4, mismatch=0.2, **HOW))
-        found.append(softmax(find_logits(linear, counts, roots=True), axis=1))
-    np.testing.assert_allclose(*found, atol=1e-3)
+        linear = next(fit_alike(counts, targets, [0.1], k=5, mismatch=0.2, roots=roots, balanced=False))
+        found.append(softmax(find_logits(linear, counts, roots=roots), axis=1))
+    np.testing.assert_allclose(*found, atol=1e-4)
+
+
+def test_it_is_said_where_the_solver_has_not_converged(monkeypatch, caplog):
+    counts, targets = data(3, 4)
+    next(fit_alike(counts, targets, [1.0], k=4, mismatch=0.2, **HOW))
+    assert not caplog.records
+    monkeypatch.setattr(mismatch, "MOST_ITERATIONS", 2)
+    next(fit_alike(counts, targets, [1.0], k=4, mismatch=0.2, **HOW))
+    assert caplog.messages == ["k-mer baseline: not converged after 2 iterations"]
+    next(fit_alike(counts, targets, [1.0], k=4, mismatch=0.2, **HOW, iterations=2))
+    assert len(caplog.records) == 1
 
 
 def blurred(number, motif, seed):
@@ -204,9 +234,31 @@ class TestSearch:
         assert {one.config.mismatch for one in found.candidates if one.config.k == 5} == {0, 0.2, 0.4}
         assert len({one.config.mismatch for one in found.candidates if one.config.k == 6} - {0}) == 1
 
-    def test_for_the_strand_only_those_apart_are_compared(self, with_blurred_motif):
-        found = found_for(with_blurred_motif)
-        assert reads_one_strand(found.candidates, 200) is None
+    def test_for_the_strand_only_those_apart_are_compared(self):
+        def candidates(*stated):
+            how = {"k": 8, "inverse_regularisation": 1e-4, "classifier": "logistic", "features": "roots"}
+            return [
+                Candidate(KmerConfig(**how, strands=strands, mismatch=r), 0.5, log_loss, 10)
+                for strands, r, log_loss in stated
+            ]
+
+        apart = [("forward", 0.0, 0.5), ("canonical", 0.0, 0.5)]
+        assert reads_one_strand(candidates(*apart, ("forward", 0.2, 0.1)), 1000) is False
+        assert reads_one_strand(candidates(("forward", 0.2, 0.1), ("canonical", 0.2, 0.5)), 1000) is True
+
+    def test_where_nothing_tells_the_strand_both_are_tried(self, with_blurred_motif):
+        asked = make_config("kmer")
+        splits = divide_records(with_blurred_motif, asked.data, 0)
+        found = choose_kmer(KmerConfig(mismatch=0.2), with_blurred_motif, splits, asked.training)
+        assert {one.config.strands for one in found.candidates} == {"forward", "canonical"}
+
+    def test_a_network_that_is_to_read_both_strands_gets_those_of_both(self, with_blurred_motif, monkeypatch):
+        monkeypatch.setattr(search, "reads_one_strand", lambda *_: True)
+        for stated, strands in ((None, "forward"), (True, "canonical"), (False, "forward")):
+            asked = make_config("kmer", overrides={"training.reverse_complement": stated})
+            splits = divide_records(with_blurred_motif, asked.data, 0)
+            tried = choose_kmer(KmerConfig(), with_blurred_motif, splits, asked.training).candidates
+            assert {one.config.strands for one in tried if one.config.mismatch} == {strands}
 
     @pytest.mark.parametrize(("name", "value"), [("MOST_WEIGHTS", 4**5 - 1), ("MOST_READ", 8000), ("LEAST_NATS", 500)])
     def test_where_it_would_take_too_long_or_cannot_gain_it_is_left_out(
@@ -238,6 +290,12 @@ class TestConfig:
         assert config.mismatch == 0
         assert config.is_settled
         assert KmerConfig(k=5, classifier="naive-bayes", strands="forward", features="frequencies").is_settled
+
+    def test_who_states_it_gets_no_features_of_older_runs(self):
+        config = KmerConfig(k=8, inverse_regularisation=1e-4, mismatch=0.4)
+        assert (config.features, config.strands) == ("auto", "auto")
+        settled = KmerConfig(mismatch=0.4).settled()
+        assert (settled.k, settled.features, settled.inverse_regularisation) == (8, "roots", 1e-4)
 
     def test_open_it_is_to_be_chosen(self):
         assert not KmerConfig(k=6, inverse_regularisation=0.1, mismatch=None).is_settled

@@ -222,6 +222,20 @@ class TestSearch:
         monkeypatch.setattr(search, "MOST_ENTRIES", 72 * 4**3)
         assert {one.config.k for one in found_for(strands_apart, KmerConfig(strands="forward")).candidates} == {2, 3}
 
+    def test_k_for_which_there_is_no_room_are_not_even_counted(self, strands_apart, monkeypatch):
+        counted, count = [], search.count_kmers
+        monkeypatch.setattr(search, "KS", range(2, 11))
+        monkeypatch.setattr(search, "MOST_ENTRIES", 72 * 4**3)
+        monkeypatch.setattr(search, "count_kmers", lambda store, rows, k: counted.append(k) or count(store, rows, k))
+        found_for(strands_apart)
+        assert {*counted} == {2, 3}
+
+    def test_of_long_kmers_the_weights_are_limited_too(self, strands_apart, monkeypatch):
+        monkeypatch.setattr(search, "KS", range(7, 11))
+        monkeypatch.setattr(search, "PATIENCE", 99)
+        monkeypatch.setattr(search, "MOST_WEIGHTS", 4**9)
+        assert {one.config.k for one in found_for(strands_apart).candidates} == {7, 8, 9}
+
     def test_of_many_records_a_sample_is_tried(self, strands_apart, monkeypatch):
         """All of them are learnt from in the end."""
         monkeypatch.setattr(search, "MOST_RECORDS", 10)

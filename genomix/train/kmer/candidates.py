@@ -70,11 +70,12 @@ def _standard_error(share: float, num_records: int) -> float:
 def reads_one_strand(candidates: Sequence[Candidate], num_records: int) -> bool | None:
     """Say whether k-mers of the strand that is given tell the classes apart better than those of both strands.
 
-    They do where, of k-mers each with a weight of its own, the least log loss on the V validation records,
-    `num_records`, is lower by `CLEARLY` and, summed over them, `CLEARLY_NATS` at least: promoters, transcripts and
-    other records that are all given in the direction they are read. None where only one of the two was tried.
+    They do where the least log loss on the V validation records, `num_records`, is lower by `CLEARLY` and, summed over
+    them, `CLEARLY_NATS` at least: promoters, transcripts and other records that are all given in the direction they are
+    read. K-mers each with a weight of its own are compared, or where no such were tried, all. None where only
+    one of the two was tried.
     """
-    apart = [one for one in candidates if not one.config.mismatch]
+    apart = [one for one in candidates if not one.config.mismatch] or candidates
     forward, canonical = (
         min((one.log_loss for one in apart if one.config.strands == strands), default=None)
         for strands in ("forward", "canonical")

@@ -27,12 +27,14 @@ class Found(NamedTuple):
         config: The best configuration, settled.
         classifier: Fitted to all training records.
         candidates: All that were tried, in order; none where nothing was left open.
+        num_judged: Validation records that they were judged by.
         seconds: The search took, with the fit.
     """
 
     config: KmerConfig
     classifier: KmerClassifier
     candidates: list[Candidate]
+    num_judged: int
     seconds: float
 
     def describe(self, metric: str) -> str:
@@ -55,16 +57,17 @@ def choose_kmer(config: KmerConfig, records: LabelledRecords, splits: Splits, tr
     """
     began = time.monotonic()
     candidates: list[Candidate] = []
-    metric = training.metric
+    metric, num_judged = training.metric, len(splits.val)
     if not config.is_settled:
         search = Search(config, records, splits, training)
+        num_judged = len(search.val)
         candidates = list(search.run())
-        config = choose(candidates, metric, len(search.val)).config
+        config = choose(candidates, metric, num_judged).config
     num_classes, seed = len(records.classes), training.seed
     rows, targets = records.indices[splits.train], records.truth[splits.train]
     balanced = training.classes != "natural"
     classifier = fit_kmer(config, records.store, rows, targets, num_classes, seed, balanced=balanced)
-    found = Found(config, classifier, candidates, time.monotonic() - began)
+    found = Found(config, classifier, candidates, num_judged, time.monotonic() - began)
     LOG.info("%s", found.describe(metric))
     return found
 
@@ -77,7 +80,7 @@ def choose_canonical(found: Found, records: LabelledRecords, splits: Splits, tra
     canonical = [one for one in found.candidates if one.config.strands == "canonical"]
     if found.config.strands == "canonical" or not canonical:
         return found
-    best = choose(canonical, training.metric, len(splits.val)).config
+    best = choose(canonical, training.metric, found.num_judged).config
     rows, targets = records.indices[splits.train], records.truth[splits.train]
     balanced, num_classes = training.classes != "natural", len(records.classes)
     classifier = fit_kmer(best, records.store, rows, targets, num_classes, training.seed, balanced=balanced)

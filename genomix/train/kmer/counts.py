@@ -47,6 +47,11 @@ def count_kmers(store: Store, rows: np.ndarray, k: int) -> sparse.csr_array:
     return sparse.csr_array((values, (place // num_kmers, place % num_kmers)), shape=(len(rows), num_kmers))
 
 
+def most_counts(lengths: np.ndarray, k: int) -> int:
+    """Return how many different k-mers records of these lengths (R,) in bp have at most, added up: without counting."""
+    return int(np.clip(lengths.astype(np.int64) - k + 1, 0, NUM_BASES**k).sum())
+
+
 def shape_of(matrix: np.ndarray | sparse.csr_array) -> tuple[int, int]:
     """Return rows and columns, of which scipy's types say that there may be none."""
     if matrix.shape is None:

@@ -15,15 +15,15 @@ from genomix.config import KmerConfig
 from genomix.data.store import Store
 from genomix.nn.build import build_kmer
 from genomix.nn.kmer import KmerClassifier
-from genomix.train.kmer.counts import count_kmers, join_strands
+from genomix.train.kmer.counts import count_kmers, join_strands, most_counts
 from genomix.train.kmer.design import Linear
 from genomix.train.kmer.linear import fit_logistic, fit_naive_bayes
 from genomix.train.kmer.mismatch import fit_alike
 
 LOG = logging.getLogger("genomix")
 MOST_RECORDS = 200_000
-MOST_COUNTS = 500_000_000
-"""Entries of a matrix of records and k-mers that is not known to be sparse."""
+MOST_COUNTS = 125_000_000
+"""Entries of a sparse matrix of records and k-mers."""
 FEWEST_OF_A_CLASS = 50
 
 
@@ -55,9 +55,10 @@ def fit_kmer(
     if targets.ndim == 1 and len(np.unique(targets)) != num_classes:
         raise AssertionError("each class must occur among the records to learn from")
     classifier = build_kmer(config, num_classes)
-    most = min(MOST_RECORDS, MOST_COUNTS // classifier.num_kmers)
-    sparsest = store.lengths[rows].sum() < MOST_COUNTS // 4  # a base is one entry at most
-    chosen = sample(targets, MOST_RECORDS if sparsest else most, seed)
+    chosen = sample(targets, MOST_RECORDS, seed)
+    held = most_counts(store.lengths[rows[chosen]], classifier.k)
+    if held > MOST_COUNTS:
+        chosen = sample(targets, int(len(chosen) * MOST_COUNTS / held), seed)
     if len(chosen) < len(rows):
         rows, targets = rows[chosen], targets[chosen]
         LOG.warning("k-mer baseline: learnt from a random sample of %d records", len(chosen))

@@ -8,7 +8,8 @@ k-mers with d mismatches are correlated by r^d beforehand, r the `mismatch` of t
 times, with Q = (1 - r) I + r 1 1'. That is logistic regression with a mismatch kernel without a bound on the mismatches
 (Leslie et al., Bioinformatics 2004; for gapped k-mers Ghandi et al., PLoS Computational Biology 2014), in the primal:
 w = S v with S S = R and a ridge penalty of v. S is a product of k factors as well, so that it is applied in O(k 4^k)
-and never written down. Of canonical k-mers both forms have the same v, and the same weight.
+and never written down. Of canonical k-mers both forms have the same v, and the same weight: the covariance of two is
+r^d + r^d', d' the mismatches of one with the reverse complement of the other.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ GRADIENT, DECREASE = 1e-7, 1e-8
 MEMORY = 6
 """Steps that the solver remembers; each is as large as the weights."""
 AT_ONCE = 3
-"""Positions of a k-mer to which a factor is applied at once, at least: 64 x 64 numbers are faster than thrice 4 x 4."""
-DOUBLE_PRECISION = 1 << 14
-"""Weights up to which numbers are kept in float64."""
+"""Positions of a k-mer, or some more, to which factors are applied at once: 64 x 64 is faster than thrice 4 x 4."""
+DOUBLE_PRECISION = 1 << 18
+"""Weights up to which S is applied in float64, of more in float32; all else is in float64."""
 
 
 def factor(mismatch: float) -> np.ndarray:
@@ -65,7 +66,8 @@ class _Problem:
     """What the solver minimises: the mean loss of the records + |v|^2 / (2 C R).
 
     Attributes:
-        matrix, transposed: Scaled features (R, F), not centred, and (F, R).
+        matrix, transposed: Scaled features (R, F), not centred, and (F, R), float64.
+        dtype: What S is applied in.
         centre: What is taken off the features (F,).
         speaks: Whether a record has any k-mer, (R, 1) of 0 and 1; the others are at the centre.
         truth: (R, K) of 0 and 1.
@@ -79,6 +81,7 @@ class _Problem:
 
     matrix: sparse.csr_array
     transposed: sparse.csr_array
+    dtype: type
     centre: np.ndarray
     speaks: np.ndarray
     truth: np.ndarray
@@ -101,15 +104,16 @@ class _Problem:
 
     def weights_of(self, v: np.ndarray) -> np.ndarray:
         """Return the weights (K, F) of the features for v (K, F)."""
-        v = v.astype(self.matrix.dtype)
+        v = v.astype(self.dtype)
         if self.ranks is None:
-            return spread(v, self.k, self.mismatch)
-        return spread(v[:, self.ranks], self.k, self.mismatch)[:, self.places]
+            return spread(v, self.k, self.mismatch).astype(np.float64)
+        return spread(v[:, self.ranks], self.k, self.mismatch)[:, self.places].astype(np.float64)
 
     def adjoint(self, gradient: np.ndarray) -> np.ndarray:
         """Return the gradient by v for that by the weights, (K, F) each."""
+        gradient = gradient.astype(self.dtype)
         if self.ranks is None:
-            return spread(gradient, self.k, self.mismatch)
+            return spread(gradient, self.k, self.mismatch).astype(np.float64)
         full = np.zeros((len(gradient), len(self.ranks)), gradient.dtype)
         full[:, self.places] = gradient
         full = spread(full, self.k, self.mismatch)
@@ -126,7 +130,7 @@ class _Problem:
         else:
             losses, errors = np.logaddexp(0, scores) - self.truth * scores, expit(scores) - self.truth
         errors *= self.shares
-        speaking = (errors * self.speaks).astype(self.matrix.dtype)
+        speaking = errors * self.speaks
         gradient = (self.transposed @ speaking).T - np.outer(speaking.sum(0), self.centre)
         strength = 1 / (penalty * len(self.truth))
         by_v = self.adjoint(gradient) + strength * v
@@ -143,7 +147,7 @@ def fit_alike(
     mismatch: float,
     roots: bool,
     balanced: bool,
-    iterations: int = MOST_ITERATIONS,
+    iterations: int | None = None,
 ) -> Iterator[Linear]:
     """Yield logistic regression for one C after the other, each begun from the one before.
 
@@ -155,19 +159,19 @@ def fit_alike(
         mismatch: r, from 0, which is ridge regression, to below 1.
         roots: Whether it is of the square roots of the frequencies.
         balanced: Weigh the classes alike, or of a label records with and without it, however many there are.
-        iterations: At most; where they do not suffice, and are all there are to be, it is said.
+        iterations: At most, in a search; None for `MOST_ITERATIONS`, and then it is said where they do not suffice.
     """
     from scipy.optimize import minimize
 
     problem, mean, scale = _make_problem(counts, targets, k=k, mismatch=mismatch, roots=roots, balanced=balanced)
     num_columns, num_kmers = problem.shape
     flat = np.zeros(num_columns * num_kmers + num_columns)
-    limits = {"maxiter": iterations, "maxcor": MEMORY, "gtol": GRADIENT, "ftol": DECREASE}
+    limits = {"maxiter": iterations or MOST_ITERATIONS, "maxcor": MEMORY, "gtol": GRADIENT, "ftol": DECREASE}
     for penalty in penalties:
         found = minimize(problem.objective, flat, args=(penalty,), jac=True, method="L-BFGS-B", options=limits)
         flat = found.x
-        if iterations == MOST_ITERATIONS and found.nit >= iterations:
-            LOG.warning("k-mer baseline: not converged after %d iterations", iterations)
+        if iterations is None and not found.success:
+            LOG.warning("k-mer baseline: not converged after %d iterations", found.nit)
         v, bias = problem.split(flat)
         weight, bias = problem.weights_of(v), bias.copy()
         if targets.ndim == 2:
@@ -188,11 +192,12 @@ def _make_problem(
         ranks = canonical_ranks(k)
         places = np.unique(ranks, return_index=True)[1]
     dtype = np.float64 if NUM_BASES**k * truth.shape[1] <= DOUBLE_PRECISION else np.float32
-    matrix = sparse.csr_array(values @ sparse.diags_array(1 / scale), dtype=dtype)
+    matrix = sparse.csr_array(values @ sparse.diags_array(1 / scale))
     problem = _Problem(
         matrix=matrix,
         transposed=sparse.csr_array(matrix.T),
-        centre=(mean / scale).astype(dtype),
+        dtype=dtype,
+        centre=mean / scale,
         speaks=(np.diff(counts.indptr) > 0)[:, None].astype(np.float64),
         truth=truth,
         shares=_weigh(targets, truth, balanced=balanced) / len(truth),

@@ -20,7 +20,7 @@ from genomix.metrics import score
 from genomix.metrics.calibration import calibrate
 from genomix.nn.kmer import NUM_BASES
 from genomix.train.kmer.candidates import Candidate, reads_one_strand
-from genomix.train.kmer.counts import count_kmers, join_strands
+from genomix.train.kmer.counts import count_kmers, join_strands, most_counts
 from genomix.train.kmer.design import Linear, find_logits, is_projected, num_entries
 from genomix.train.kmer.fit import sample
 from genomix.train.kmer.linear import fit_logistic, fit_naive_bayes
@@ -34,6 +34,8 @@ ALIKE_PENALTIES = tuple(10.0**power for power in range(-7, 0))
 """Of those; whatever the k-mers, their features have a variance of 1 on average, and of long ones there are more."""
 MOST_WEIGHTS, MOST_READ = 1 << 22, 1 << 24
 """What is still fitted so: weights, those of both strands and of each column of scores, and counts read in a step."""
+MOST_SHORT = 8
+"""k up to which k-mers each with a weight of its own are fitted whatever the number of weights."""
 ITERATIONS = 300
 """Of the solver for a candidate; the one that is chosen is fitted anew, with more."""
 ALIKE_ITERATIONS = 60
@@ -65,7 +67,9 @@ class Search:
             part[sample(records.truth[part], MOST_RECORDS, training.seed)] for part in (splits.train, splits.val)
         )
         self.targets, self.wanted = records.truth[self.train], records.truth[self.val]
+        self.num_columns = self.num_classes if self.num_classes > 2 or self.targets.ndim == 2 else 1
         self.strands = ("forward", "canonical") if config.strands == "auto" else (config.strands,)
+        self.reads_both = training.reverse_complement is True
 
     def run(self) -> Iterator[Candidate]:
         """Yield candidates: k-mers each with a weight of its own, then long ones whose weights are alike."""
@@ -76,15 +80,20 @@ class Search:
                 yield one
         if self.config.mismatch == 0 or self.config.classifier == "naive-bayes":
             return
-        strands = self.config.strands
-        if strands == "auto":
-            strands = "forward" if reads_one_strand(apart, len(self.val)) else "canonical"
-        yield from self._run_alike(apart, strands)
+        for strands in self._alike_strands(apart):
+            yield from self._run_alike(apart, strands)
+
+    def _alike_strands(self, apart: Sequence[Candidate]) -> Sequence[str]:
+        """Return the strands for which weights that are alike are tried: both only where nothing else tells."""
+        if len(self.strands) == 1 or not apart:
+            return self.strands
+        return ["forward" if reads_one_strand(apart, len(self.val)) and not self.reads_both else "canonical"]
 
     def _run_alike(self, apart: Sequence[Candidate], strands: str) -> Iterator[Candidate]:
         """Yield candidates whose k-mers' weights are alike: of the shortest k all r, of a longer one the best of these.
 
         Where they are no better than k-mers of that length each with a weight of its own, longer ones are not tried.
+        Who states r gets it whatever the records, but longer k only as others do.
         """
         config = self.config
         least = min((one.log_loss for one in apart), default=math.inf)
@@ -92,9 +101,10 @@ class Search:
             return
         mismatches = MISMATCHES if config.mismatch is None else (config.mismatch,)
         for k in ALIKE_KS if config.k is None else (config.k,):
-            counts = self._count(k, strands)
-            if apart and (k < ALIKE_KS[0] or not self._is_worth(counts.train, k)):
+            is_asked = not apart and k == (config.k or ALIKE_KS[0])
+            if not is_asked and (k < ALIKE_KS[0] or not self._is_worth(k)):
                 return
+            counts = self._count(k, strands)
             tried = {r: list(self._try_alike(counts, k, strands, r)) for r in mismatches}
             yield from (one for path in tried.values() for one in path)
             losses = {r: min(one.log_loss for one in path) for r, path in tried.items()}
@@ -103,11 +113,13 @@ class Search:
             if losses[mismatches[0]] > min(same, default=least):
                 return
 
-    def _is_worth(self, counts: sparse.csr_array, k: int) -> bool:
-        """Say whether records hold as many k-mers as there are, and are few enough for the solver."""
-        num_columns = self.num_classes if self.num_classes > 2 or self.targets.ndim == 2 else 1
-        fits = num_columns * NUM_BASES**k <= MOST_WEIGHTS and num_columns * counts.nnz <= MOST_READ
-        return fits and counts.sum() >= NUM_BASES**k
+    def _is_worth(self, k: int) -> bool:
+        """Say whether records hold as many k-mers as there are, and not too many for the solver."""
+        lengths = self.records.lengths[self.train].astype(np.int64)
+        fits = (
+            self.num_columns * NUM_BASES**k <= MOST_WEIGHTS and self.num_columns * most_counts(lengths, k) <= MOST_READ
+        )
+        return fits and np.maximum(lengths - k + 1, 0).sum() >= NUM_BASES**k
 
     def _try_alike(self, counts: _Counts, k: int, strands: str, mismatch: float) -> Iterator[Candidate]:
         config = self.config
@@ -134,20 +146,28 @@ class Search:
     def _run_apart(self) -> Iterator[Candidate]:
         """Yield candidates: k by k, for each both ways to count, and for each naive Bayes and a path of C."""
         tried: dict[str, list[list[Candidate]]] = {strands: [] for strands in self.strands}
+        left = list(self.strands)
         for k in KS if self.config.k is None else [self.config.k]:
+            if any(tried.values()) and not self._may_fit(k):
+                return
             forward = self._count(k, "forward")
-            for strands in self.strands:
+            for strands in list(left):
                 before = tried[strands]
-                if self._ended(before):
-                    continue
-                joined = _Counts(*(join_strands(part, k) for part in forward))
-                counts = forward if strands == "forward" else joined
+                counts = forward if strands == "forward" else _Counts(*(join_strands(part, k) for part in forward))
                 if before and not self._is_fit(counts.train):
+                    left.remove(strands)
                     continue
                 before.append(list(self._try(counts, k, strands)))
                 yield from before[-1]
-            if all(self._ended(before) for before in tried.values()):
+                if self._ended(before):
+                    left.remove(strands)
+            if not left:
                 return
+
+    def _may_fit(self, k: int) -> bool:
+        """Say, before anything is counted, whether there is room for the counts, and of long k-mers for the weights."""
+        has_room = most_counts(self.records.lengths[self.train], k) <= MOST_ENTRIES
+        return has_room and (k <= MOST_SHORT or self.num_columns * NUM_BASES**k <= MOST_WEIGHTS)
 
     def _try(self, counts: _Counts, k: int, strands: str) -> Iterator[Candidate]:
         config = self.config
@@ -188,10 +208,9 @@ class Search:
     def _is_fit(self, counts: sparse.csr_array) -> bool:
         """Say whether counts are few enough for the solver, and say something of each class."""
         speaks = np.diff(counts.indptr) > 0
-        num_columns = self.num_classes if self.num_classes > 2 or self.targets.ndim == 2 else 1
         says_all = len(np.unique(self.targets[speaks], axis=0)) == len(np.unique(self.targets, axis=0))
         entries = num_entries(counts)
-        read = entries * num_columns * (not is_projected(counts))
+        read = entries * self.num_columns * (not is_projected(counts))
         return max(entries, read / 4) <= MOST_ENTRIES and says_all
 
     def _ended(self, groups: list[list[Candidate]]) -> bool:
