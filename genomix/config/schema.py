@@ -140,6 +140,8 @@ class TrainingConfig(Section):
             `model.max_length` all the time.
         full_length_share: With `first_length`, the share of `max_epochs`, the last ones, in which crops are of
             `model.max_length`; patience counts from there. A training that `budget_s` ends before has none of them.
+        ema_decay: What the average of the weights, which is judged and kept, keeps of itself in a step, or (n + 1) /
+            (n + 10) in step n while that is less; 0 for the weights as they are.
         optimizer: AdamW; RAdam, AdamW with a warm-up of its own; or SGD with Nesterov's momentum, which wants a higher
             `learning_rate`.
     """
@@ -156,7 +158,7 @@ class TrainingConfig(Section):
     warmup_fraction: Fraction = 0.1
     clip_norm: PositiveFloat = 1.0
     label_smoothing: Fraction = 0.0
-    ema_decay: Fraction = 0.0
+    ema_decay: Fraction = 0.995
     batch_records: PositiveInt | None = None
     batch_bases: PositiveInt | None = None
     classes: Literal["natural", "weighted", "sampled"] = "natural"

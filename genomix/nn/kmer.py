@@ -17,18 +17,22 @@ MOST_DENSE = 1 << 16
 """K-mers up to which a record's frequencies are written out; of more, only those that it has are read."""
 
 
+def reverse_complements(k: int) -> np.ndarray:
+    """Return, for each of the 4^k k-mers in lexical order, the place (int64) of its reverse complement."""
+    rest = np.arange(NUM_BASES**k)
+    reverse = np.zeros_like(rest)
+    for _ in range(k):
+        reverse = reverse * NUM_BASES + (NUM_BASES - 1 - rest % NUM_BASES)
+        rest = rest // NUM_BASES
+    return reverse
+
+
 def canonical_ranks(k: int) -> np.ndarray:
     """Return, for each of the 4^k k-mers in lexical order, the rank (int64) of its canonical form.
 
     The canonical form of a k-mer is the smaller of itself and its reverse complement, so that both strands count alike.
     """
-    codes = np.arange(NUM_BASES**k)
-    reverse = np.zeros_like(codes)
-    rest = codes.copy()
-    for _ in range(k):
-        reverse = reverse * NUM_BASES + (NUM_BASES - 1 - rest % NUM_BASES)
-        rest //= NUM_BASES
-    return np.unique(np.minimum(codes, reverse), return_inverse=True)[1]
+    return np.unique(np.minimum(np.arange(NUM_BASES**k), reverse_complements(k)), return_inverse=True)[1]
 
 
 def _refresh(classifier: nn.Module, _: object) -> None:

@@ -92,7 +92,7 @@ class Learning:
         open_strands = isinstance(model, NetworkConfig) and not model.both_strands
         if open_strands and self.config.training.reverse_complement is None:
             found = self.search(splits)
-            one_strand = reads_one_strand(found.candidates, found.num_judged)
+            one_strand = reads_one_strand(found.candidates, found.num_judged, found.placed)
         num_classes = len(self.records.classes)
         return resolve(self.config, lengths, val_bases, num_classes, self.device, num_shares, one_strand=one_strand)
 

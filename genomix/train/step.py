@@ -189,4 +189,8 @@ def _make_average(classifier: nn.Module, decay: float) -> Any:
         return None
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-    return AveragedModel(classifier, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    def average(averages: Any, weights: Any, num_averaged: Tensor | int) -> None:
+        number = int(num_averaged)
+        get_ema_multi_avg_fn(min(decay, (number + 1) / (number + 10)))(averages, weights, num_averaged)
+
+    return AveragedModel(classifier, multi_avg_fn=average)

@@ -14,6 +14,7 @@ from genomix.data.splits import divide_records
 from genomix.metrics import score
 from genomix.train.kmer import choose_canonical, choose_kmer, fit_kmer, format_candidates, reads_one_strand, search
 from genomix.train.kmer.candidates import Candidate, choose, describe
+from genomix.train.kmer.places import Placed
 
 MOTIF = "GATTACA"
 
@@ -110,6 +111,12 @@ class TestStrand:
     def test_the_best_of_each_is_compared(self):
         assert reads_one_strand(self.candidates(0.9, 0.4, 0.2, 0.8), 300) is True
         assert reads_one_strand(self.candidates(0.2, 0.9, 0.9, 0.2), 300) is False
+
+    def test_those_in_their_places_are_compared_too(self):
+        candidates = self.candidates(0.5, 0.5)
+        assert reads_one_strand(candidates, 300, Placed(0.4, 0.45)) is True
+        assert reads_one_strand(candidates, 300, Placed(0.45, 0.4)) is False
+        assert reads_one_strand(candidates, 300, Placed(0.6, 0.9)) is False
 
     def test_one_that_was_not_tried_says_nothing(self):
         assert reads_one_strand(self.candidates(0.1), 300) is None

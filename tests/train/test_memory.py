@@ -11,7 +11,7 @@ from genomix.nn.build import build_classifier
 from genomix.train import memory
 from genomix.train.memory import HEAP_OVERHEAD, TRIED_LENGTH, StepMemory, measure_step_memory
 
-CONFIG = TrainingConfig()
+CONFIG = TrainingConfig(ema_decay=0)
 SMALL = {"model.encoder.dim": 16, "model.encoder.hidden_dim": 16}
 LENGTH = 1024
 NETWORKS = {

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from genomix.config import KmerConfig
 from genomix.metrics import HIGHER_IS_BETTER
+from genomix.train.kmer.places import Placed
 
 CLEARLY, CLEARLY_NATS = 0.02, 5.0
 """By how much one way to count must be better than the other for the strand to matter: share of the log loss, and nats
@@ -67,21 +68,29 @@ def _standard_error(share: float, num_records: int) -> float:
     return max(1 / num_records, math.sqrt(within * (1 - within) / num_records))
 
 
-def reads_one_strand(candidates: Sequence[Candidate], num_records: int) -> bool | None:
+def reads_one_strand(candidates: Sequence[Candidate], num_records: int, placed: Placed | None = None) -> bool | None:
     """Say whether k-mers of the strand that is given tell the classes apart better than those of both strands.
 
-    They do where the least log loss on the V validation records, `num_records`, is lower by `CLEARLY` and, summed over
-    them, `CLEARLY_NATS` at least: promoters, transcripts and other records that are all given in the direction they are
-    read. K-mers each with a weight of its own are compared, or where no such were tried, all. None where only
-    one of the two was tried.
+    They do where the least log loss on the V validation records is lower by `CLEARLY` and, summed over them,
+    `CLEARLY_NATS` at least: promoters, transcripts and other records that are all given in the direction they are read.
+    K-mers each with a weight of its own are compared (all, where no such were tried), and those in their places. None
+    where only one of the two was tried.
+
+    Args:
+        candidates: What was tried.
+        num_records: V.
+        placed: The least log losses of k-mers in their places; None where that was not tried.
     """
     apart = [one for one in candidates if not one.config.mismatch] or candidates
-    forward, canonical = (
-        min((one.log_loss for one in apart if one.config.strands == strands), default=None)
+    losses = {
+        strands: [one.log_loss for one in apart if one.config.strands == strands]
         for strands in ("forward", "canonical")
-    )
-    if forward is None or canonical is None:
+    }
+    if not all(losses.values()):
         return None
+    forward, canonical = (min(own) for own in losses.values())
+    if placed is not None:
+        forward, canonical = min(forward, placed.forward), min(canonical, placed.canonical)
     return forward < (1 - CLEARLY) * canonical and (canonical - forward) * num_records > CLEARLY_NATS
 
 

@@ -15,6 +15,7 @@ from genomix.data.splits import Splits
 from genomix.nn.kmer import KmerClassifier
 from genomix.train.kmer.candidates import Candidate, choose, describe
 from genomix.train.kmer.fit import fit_kmer
+from genomix.train.kmer.places import Placed
 from genomix.train.kmer.search import Search
 
 LOG = logging.getLogger("genomix")
@@ -28,6 +29,7 @@ class Found(NamedTuple):
         classifier: Fitted to all training records.
         candidates: All that were tried, in order; none where nothing was left open.
         num_judged: Validation records that they were judged by.
+        placed: What k-mers in their places say of the strands; None where that was not tried.
         seconds: The search took, with the fit.
     """
 
@@ -35,6 +37,7 @@ class Found(NamedTuple):
     classifier: KmerClassifier
     candidates: list[Candidate]
     num_judged: int
+    placed: Placed | None
     seconds: float
 
     def describe(self, metric: str) -> str:
@@ -57,17 +60,18 @@ def choose_kmer(config: KmerConfig, records: LabelledRecords, splits: Splits, tr
     """
     began = time.monotonic()
     candidates: list[Candidate] = []
-    metric, num_judged = training.metric, len(splits.val)
+    metric, num_judged, placed = training.metric, len(splits.val), None
     if not config.is_settled:
         search = Search(config, records, splits, training)
         num_judged = len(search.val)
         candidates = list(search.run())
+        placed = search.placed
         config = choose(candidates, metric, num_judged).config
     num_classes, seed = len(records.classes), training.seed
     rows, targets = records.indices[splits.train], records.truth[splits.train]
     balanced = training.classes != "natural"
     classifier = fit_kmer(config, records.store, rows, targets, num_classes, seed, balanced=balanced)
-    found = Found(config, classifier, candidates, num_judged, time.monotonic() - began)
+    found = Found(config, classifier, candidates, num_judged, placed, time.monotonic() - began)
     LOG.info("%s", found.describe(metric))
     return found
 

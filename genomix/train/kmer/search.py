@@ -19,12 +19,13 @@ from genomix.data.splits import Splits
 from genomix.metrics import score
 from genomix.metrics.calibration import calibrate
 from genomix.nn.kmer import NUM_BASES
-from genomix.train.kmer.candidates import Candidate, reads_one_strand
+from genomix.train.kmer.candidates import CLEARLY_NATS, Candidate, reads_one_strand
 from genomix.train.kmer.counts import count_kmers, join_strands, most_counts
 from genomix.train.kmer.design import Linear, find_logits, is_projected, num_entries
 from genomix.train.kmer.fit import sample
 from genomix.train.kmer.linear import fit_logistic, fit_naive_bayes
 from genomix.train.kmer.mismatch import fit_alike
+from genomix.train.kmer.places import Placed, try_places
 
 KS = range(2, 11)
 PENALTIES = tuple(10.0**power for power in range(-5, 3))
@@ -69,6 +70,8 @@ class Search:
         self.targets, self.wanted = records.truth[self.train], records.truth[self.val]
         self.num_columns = self.num_classes if self.num_classes > 2 or self.targets.ndim == 2 else 1
         self.strands = ("forward", "canonical") if config.strands == "auto" else (config.strands,)
+        self.seed = training.seed
+        self.placed: Placed | None = None
         self.reads_both = training.reverse_complement is True
 
     def run(self) -> Iterator[Candidate]:
@@ -78,6 +81,7 @@ class Search:
             for one in self._run_apart():
                 apart.append(one)
                 yield one
+        self.placed = self._try_places(apart)
         if self.config.mismatch == 0 or self.config.classifier == "naive-bayes":
             return
         for strands in self._alike_strands(apart):
@@ -87,7 +91,15 @@ class Search:
         """Return the strands for which weights that are alike are tried: both only where nothing else tells."""
         if len(self.strands) == 1 or not apart:
             return self.strands
-        return ["forward" if reads_one_strand(apart, len(self.val)) and not self.reads_both else "canonical"]
+        one_strand = reads_one_strand(apart, len(self.val), self.placed) and not self.reads_both
+        return ["forward" if one_strand else "canonical"]
+
+    def _try_places(self, apart: Sequence[Candidate]) -> Placed | None:
+        """Try k-mers in their places, if the strand is open and so much is left to gain that it could matter."""
+        least = min((one.log_loss for one in apart), default=0.0)
+        if len(self.strands) == 1 or least * len(self.val) < CLEARLY_NATS:
+            return None
+        return try_places(self.records, self.train, self.val, self.seed, balanced=self.balanced)
 
     def _run_alike(self, apart: Sequence[Candidate], strands: str) -> Iterator[Candidate]:
         """Yield candidates whose k-mers' weights are alike: of the shortest k all r, of a longer one the best of these.
