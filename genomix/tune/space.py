@@ -45,7 +45,7 @@ SHARED: dict[str, Parameter] = {
     "training.weight_decay": Range(1e-4, 0.3, log=True),
     "training.mask_fraction": Range(0.0, 0.3),
     "training.label_smoothing": Range(0.0, 0.2),
-    "training.ema_decay": Choices((0.0, 0.99, 0.999)),
+    "training.ema_decay": Choices((0.0, 0.99, 0.995, 0.999)),
     "training.batch_records": Range(16, 128, log=True),
     "model.stem.base_dim": Range(16, 64, step=16),
     "model.pooling": Choices(("mean", "max", "mean-max", "regions", "attention")),
