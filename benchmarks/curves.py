@@ -24,7 +24,7 @@ from measured import (
     write_results,
 )
 from runs import Run, perform_all
-from write_cards import find_marks, write_curve
+from write_cards import find_marks, replace_marked
 
 from genomix.benchmark.plot import DOTS_PER_INCH, MARKERS
 from genomix.errors import UsageError
@@ -63,8 +63,7 @@ def perform_curve(
     marks = f"{kind} {dict(runs[0].tags)['set']}"
     if options.docs and options.judge != "test":
         raise UsageError("--judge val is for choosing; docs have figures of the test records")
-    if options.docs:
-        find_marks(marks)
+    page = find_marks(marks) if options.docs else None
     rows: list[dict[str, Any]] = []
     for outcome in perform_all(runs, options.jobs):
         point, x = places[outcome.run.path]
@@ -73,10 +72,10 @@ def perform_curve(
     write_results(options.results, table, rows=rows)
     if options.plot:
         draw(rows, options.metric, options.plot, axis)
-    if options.docs:
-        picture = find_marks(marks).with_name(f"{marks.replace(' ', '-')}.png")
+    if page:
+        picture = page.with_name(f"{marks.replace(' ', '-')}.png")
         draw(rows, options.metric, picture, axis)
-        write_curve(marks, f"{table}\n\n![{TITLES[options.metric]} by {axis}]({picture.name})")
+        replace_marked(page, f"{table}\n\n![{TITLES[options.metric]} by {axis}]({picture.name})", marks)
     return exit_code(rows)
 
 

@@ -71,11 +71,6 @@ def find_marks(name: str) -> Path:
     return page
 
 
-def write_curve(name: str, text: str) -> None:
-    """Put a text between the marks of that name in docs/accuracy.md."""
-    replace_marked(find_marks(name), text, name)
-
-
 def find_card(model: str) -> Path:
     """Return the card of a preset.
 

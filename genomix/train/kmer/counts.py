@@ -61,7 +61,11 @@ def shape_of(matrix: np.ndarray | sparse.csr_array) -> tuple[int, int]:
 
 def join_strands(counts: sparse.csr_array, k: int) -> sparse.csr_array:
     """Add up the counts (R, 4^k) of k-mers and their reverse complements; as many columns as canonical k-mers."""
-    ranks = canonical_ranks(k)
+    return join_columns(counts, canonical_ranks(k))
+
+
+def join_columns(counts: sparse.csr_array, ranks: np.ndarray) -> sparse.csr_array:
+    """Add up the columns of counts (R, F) that have the same rank, of ranks (F,) from 0 on."""
     ones = np.ones(len(ranks), np.float32)
     return sparse.csr_array(counts @ sparse.csr_array((ones, (np.arange(len(ranks)), ranks))))
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.special import expit, softmax
 
 from genomix.train.kmer.counts import shape_of
 
@@ -146,6 +147,12 @@ def make_design(counts: sparse.csr_array, targets: np.ndarray, *, roots: bool) -
     roots_of_powers = np.sqrt(powers[large])
     basis = matrix.T @ (vectors[:, large] / roots_of_powers)
     return Design(vectors[:, large] * roots_of_powers, kept, mean, scale, basis, centred=True)
+
+
+def find_probabilities(linear: Linear, counts: sparse.csr_array, *, roots: bool, multi_label: bool) -> np.ndarray:
+    """Return the probabilities (R, C) that a linear model gives to records by their counts (R, F)."""
+    logits = find_logits(linear, counts, roots=roots)
+    return expit(logits) if multi_label else softmax(logits, axis=1)
 
 
 def find_logits(linear: Linear, counts: sparse.csr_array, *, roots: bool) -> np.ndarray:

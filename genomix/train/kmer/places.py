@@ -11,14 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.special import expit, softmax
 
 from genomix.data.labelled import LabelledRecords
 from genomix.data.store import Store
 from genomix.metrics.calibration import calibrate
 from genomix.nn.kmer import NUM_BASES, reverse_complements
-from genomix.train.kmer.counts import count_kmers
-from genomix.train.kmer.design import Linear, find_logits
+from genomix.train.kmer.counts import count_kmers, join_columns
+from genomix.train.kmer.design import find_probabilities
 from genomix.train.kmer.fit import sample
 from genomix.train.kmer.linear import fit_logistic
 
@@ -76,8 +75,7 @@ def join_placed(counts: sparse.csr_array, k: int, num_parts: int) -> sparse.csr_
     part, kmer = codes // NUM_BASES**k, codes % NUM_BASES**k
     other = (num_parts - 1 - part) * NUM_BASES**k + reverse_complements(k)[kmer]
     ranks = np.unique(np.minimum(codes, other), return_inverse=True)[1]
-    ones = np.ones(len(ranks), np.float32)
-    return sparse.csr_array(counts @ sparse.csr_array((ones, (np.arange(len(ranks)), ranks))))
+    return join_columns(counts, ranks)
 
 
 def try_places(
@@ -113,14 +111,9 @@ def _losses(
     """Yield the log loss for one C after the other, until it rises."""
     last = np.inf
     for linear in fit_logistic(counts, targets, PENALTIES, roots=True, balanced=balanced, iterations=ITERATIONS):
-        loss = _log_loss(linear, judging, wanted)
+        probabilities = find_probabilities(linear, judging, roots=True, multi_label=wanted.ndim == 2)
+        loss = calibrate(probabilities, wanted, chose_epoch=False).log_loss.after
         yield loss
         if loss > last:
             return
         last = loss
-
-
-def _log_loss(linear: Linear, counts: sparse.csr_array, wanted: np.ndarray) -> float:
-    logits = find_logits(linear, counts, roots=True)
-    probabilities = expit(logits) if wanted.ndim == 2 else softmax(logits, axis=1)
-    return calibrate(probabilities, wanted, chose_epoch=False).log_loss.after

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.special import expit, softmax
 
 from genomix.config import KmerConfig, TrainingConfig
 from genomix.data.labelled import LabelledRecords
@@ -21,7 +20,7 @@ from genomix.metrics.calibration import calibrate
 from genomix.nn.kmer import NUM_BASES
 from genomix.train.kmer.candidates import CLEARLY_NATS, Candidate, reads_one_strand
 from genomix.train.kmer.counts import count_kmers, join_strands, most_counts
-from genomix.train.kmer.design import Linear, find_logits, is_projected, num_entries
+from genomix.train.kmer.design import Linear, find_probabilities, is_projected, num_entries
 from genomix.train.kmer.fit import sample
 from genomix.train.kmer.linear import fit_logistic, fit_naive_bayes
 from genomix.train.kmer.mismatch import fit_alike
@@ -211,8 +210,8 @@ class Search:
                 return
 
     def _judge(self, config: KmerConfig, linear: Linear, counts: sparse.csr_array) -> Candidate:
-        logits = find_logits(linear, counts, roots=config.features == "roots")
-        probabilities = expit(logits) if self.wanted.ndim == 2 else softmax(logits, axis=1)
+        roots, multi_label = config.features == "roots", self.wanted.ndim == 2
+        probabilities = find_probabilities(linear, counts, roots=roots, multi_label=multi_label)
         value = score(self.metric, self.wanted, probabilities)
         calibrated = calibrate(probabilities, self.wanted, chose_epoch=False).log_loss.after
         return Candidate(config, value, calibrated, linear.weight.size + linear.bias.size)
