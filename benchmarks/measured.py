@@ -12,6 +12,7 @@ from typing import Any
 
 from runs import Outcome
 
+from genomix.errors import UsageError
 from genomix.files import write_text
 from genomix.metrics import HIGHER_IS_BETTER, spread_of
 
@@ -137,13 +138,18 @@ def write_tsv(path: Path, rows: Sequence[Row]) -> None:
     write_text(path, text.getvalue())
 
 
+def table_path(results: Path, name: str = "rows") -> Path:
+    """Return where a table of results stands: RESULTS.tsv (`rows`), or RESULTS-NAME.tsv."""
+    return results.with_name(results.name + f"-{name}" * (name != "rows") + ".tsv")
+
+
 def write_results(results: Path | None, text: str, **tables: Sequence[Row]) -> None:
-    """Print a text, and write it as RESULTS.md and tables as RESULTS.tsv (`rows`) and RESULTS-NAME.tsv, if asked to."""
+    """Print a text, and write it as RESULTS.md and tables to their `table_path`, if asked to."""
     print(text)
     if results is None:
         return
     for name, rows in tables.items():
-        write_tsv(results.with_name(results.name + f"-{name}" * (name != "rows") + ".tsv"), rows)
+        write_tsv(table_path(results, name), rows)
     write_text(results.with_name(f"{results.name}.md"), text + "\n")
 
 
@@ -159,6 +165,28 @@ def read_tsv(path: Path) -> list[Row]:
     """Read what `write_tsv` wrote, every cell as text."""
     with path.open(newline="", encoding="utf-8") as table:
         return list(csv.DictReader(table, delimiter="\t"))
+
+
+def rows_to_keep(path: Path, judge: str) -> list[Row]:
+    """Return the rows of a table, none if there is no such file yet.
+
+    Raises:
+        UsageError: If the table has figures of other records: it was made with another --judge.
+    """
+    rows = read_tsv(path) if path.exists() else []
+    if others := {row["judge"] for row in rows} - {judge}:
+        raise UsageError(f"{path}: has rows of --judge {listed(others)}; leave out --keep, or name other --results")
+    return rows
+
+
+def add_rows(kept: Sequence[Row], made: Sequence[Row]) -> list[Row]:
+    """Return rows with new ones behind them, which replace those of the same set, model and seed."""
+
+    def key(row: Row) -> tuple[str, ...]:
+        return tuple(str(row[name]) for name in ("set", "model", "seed"))
+
+    replaced = {key(row) for row in made}
+    return [row for row in kept if key(row) not in replaced] + list(made)
 
 
 def _number(value: Any) -> float | None:

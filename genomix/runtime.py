@@ -29,12 +29,24 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
+def announce_threads(count: int) -> None:
+    """Tell libraries that are not imported yet how many threads to use: they read the environment once.
+
+    Threads that wait are made to sleep soon: torch and numba each bring a pool of them, and one would take the other's
+    cores.
+    """
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        if name != "NUMBA_NUM_THREADS" or "numba" not in sys.modules:
+            os.environ[name] = str(count)
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+
+
 def set_threads(threads: int | None) -> int:
     """Make torch, numba and the numerical libraries use this many threads, by default all that are available.
 
-    Call it before torch and scikit-learn are imported where possible: they read the environment once. Threads that wait
-    are made to sleep soon: torch and numba each bring a pool of them, and one would take the other's cores. Numbers too
-    small for full precision (below 1e-38) count as zero, as they are many times slower.
+    Numba starts no more threads than it was told of before it was imported (`announce_threads`), and when it starts
+    them, torch takes over their number: where it has been imported already, they are started here. Numbers too small
+    for full precision (below 1e-38) count as zero, as they are many times slower.
 
     Raises:
         UsageError: If the number is below 1.
@@ -42,10 +54,11 @@ def set_threads(threads: int | None) -> int:
     count = available_threads() if threads is None else threads
     if count < 1:
         raise UsageError(f"--threads must be at least 1, not {count}")
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        if name != "NUMBA_NUM_THREADS" or "numba" not in sys.modules:
-            os.environ[name] = str(count)
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    announce_threads(count)
+    if "numba" in sys.modules:
+        import numba
+
+        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))  # pyright: ignore[reportPrivateImportUsage]
     import torch
     from threadpoolctl import threadpool_limits
 

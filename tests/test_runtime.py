@@ -70,6 +70,18 @@ def test_numba_is_not_told_what_it_would_refuse(environment):
     numba.njit(lambda: 1)()
 
 
+def test_what_numba_starts_later_leaves_torch_its_threads():
+    """It starts as many as it was told when it was imported, and torch would take over their number."""
+    program = """
+import torch, numba
+from genomix.runtime import set_threads
+assert numba.config.NUMBA_NUM_THREADS == 2
+set_threads(1)
+assert numba.get_num_threads() == torch.get_num_threads() == 1
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"NUMBA_NUM_THREADS": "2"})
+
+
 def test_waiting_threads_are_made_to_sleep_soon(environment):
     set_threads(1)
     assert os.environ["GOMP_SPINCOUNT"] == SPINS

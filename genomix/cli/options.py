@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from genomix.distributed import find_ranks
 from genomix.errors import UsageError
 from genomix.files import new_directory
+from genomix.runtime import announce_threads, available_threads
 
 if TYPE_CHECKING:
     from genomix.data.labels import LabelledRecords
@@ -66,10 +68,25 @@ Levels = Annotated[
     typer.Option("--levels", help="Labels are paths a;b;c: the names of their levels, e.g. kingdom,phylum,class."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+
+
+def _announce(threads: int | None) -> int | None:
+    """Tell the numerical libraries of the threads before a command imports them."""
+    if threads is None:
+        announce_threads(max(1, available_threads() // find_ranks().local_size))
+    elif threads >= 1:  # less is refused where threads are set
+        announce_threads(threads)
+    return threads
+
+
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", "-t", help="CPU threads; by default those SLURM or the machine grants.", show_default=False
+        "--threads",
+        "-t",
+        help="CPU threads; by default those SLURM or the machine grants.",
+        show_default=False,
+        callback=_announce,
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")]

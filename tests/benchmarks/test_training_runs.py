@@ -144,6 +144,38 @@ class TestAccuracy:
         assert call_script(accuracy, folder.parent, *arguments) == 0
         assert len(trainer.calls) == 6 + 2
 
+    def test_a_table_can_be_made_in_parts(self, make_set, trainer, call_script, tmp_path):
+        import accuracy
+        from measured import read_tsv
+
+        sets = {name: make_set(name).parent for name in ("first", "second")}
+
+        def make(name, accuracy_of, *more):
+            trainer.accuracies = {"kmer": accuracy_of}
+            arguments = ("--sets", name, "--models", "kmer", "--results", tmp_path / "table", *more)
+            return call_script(accuracy, sets[name], *arguments, out=f"runs{accuracy_of}")
+
+        def table():
+            return [(row["set"], row["seed"], row["accuracy"]) for row in read_tsv(tmp_path / "table.tsv")]
+
+        assert make("first", 0.5, "--keep") == 0
+        assert make("second", 0.6, "--keep") == 0
+        assert table() == [("first", "0", "0.5"), ("second", "0", "0.6")]
+        assert make("first", 0.7, "--keep") == 0
+        assert table() == [("second", "0", "0.6"), ("first", "0", "0.7")]
+        with pytest.raises(UsageError, match="has rows of --judge test; leave out --keep"):
+            make("first", 0.8, "--keep", "--judge", "val")
+        assert len(trainer.calls) == 3
+        assert make("first", 0.7) == 0
+        assert table() == [("first", "0", "0.7")]
+
+    def test_keeping_needs_a_table(self, make_set, trainer, call_script):
+        import accuracy
+
+        with pytest.raises(UsageError, match="name it with --results"):
+            call_script(accuracy, make_set("mito").parent, "--sets", "mito", "--keep")
+        assert not trainer.calls
+
     def test_a_bad_budget_is_found_first(self, make_set, trainer, call_script):
         import accuracy
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from genomix.nn import factors_cpu, factors_plain
 from genomix.nn.factors import LinkMlps, choose_kernel, mix_factors, mix_factors_reference
 from genomix.nn.protocols import count_factors, link_offsets
+from genomix.nn.simd import LANES
 from genomix.nn.tiles_cpu import TILE_ROWS
 
 NAMES = ("out", "inputs", "start", "weight1", "bias1", "weight2", "bias2")
@@ -104,7 +105,7 @@ def test_kernel_equals_the_reference_to_float32_rounding(problem, residual_input
 @RESIDUAL
 @RECOMPUTE
 @settings(deadline=None, max_examples=15)
-@given(problem=problems([8, 24, 40]))
+@given(problem=problems([LANES // 2, 3 * LANES // 2, 5 * LANES // 2]))
 def test_plain_blocks_equal_the_reference(problem, residual_input, recompute):
     assert choose_kernel(problem[0], problem[2]) is factors_plain
     assert_equals_reference(problem, 3e-5, residual_input=residual_input, recompute=recompute)
