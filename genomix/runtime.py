@@ -58,7 +58,8 @@ def set_threads(threads: int | None) -> int:
     if "numba" in sys.modules:
         import numba
 
-        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))  # pyright: ignore[reportPrivateImportUsage]
+        most: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore[reportPrivateImportUsage, reportAttributeAccessIssue]
+        numba.set_num_threads(min(count, most))
     import torch
     from threadpoolctl import threadpool_limits
 

@@ -126,7 +126,7 @@ def resolve(
         if training.validate_every > 1:
             said.append(f"training.validate_every: {training.validate_every} epochs")
     if training.patience is None:
-        training.patience = max(10, training.max_epochs // 4, 5 * training.validate_every)
+        training.patience = max(10, training.max_epochs // 2, 5 * training.validate_every)
         said.append(f"training.patience: {training.patience} epochs without a better {training.metric} or log loss")
     stride = config.prediction.stride
     if stride is not None and stride > model.max_length:

@@ -207,6 +207,13 @@ def test_patience_spans_several_validations_however_long_the_records(resolve, nu
     assert training.max_epochs >= 10 * training.validate_every
 
 
+def test_patience_lasts_until_the_steps_are_smaller(resolve):
+    """With the largest steps little may be learnt for long, and much once they are halved, in the middle."""
+    training = resolve(lengths=[16_000] * 103, val_bases=240_000)[0].training
+    assert training.max_epochs > 200
+    assert training.patience >= training.max_epochs // 2
+
+
 def test_a_long_validation_is_done_less_often(resolve):
     short, long = (
         resolve(val_bases=bases, training__max_epochs=200)[0].training.validate_every for bases in (100, 100_000)
