@@ -175,6 +175,11 @@ class TrainingConfig(Section):
     freeze: Literal["none", "features"] = "none"
     freeze_epochs: PositiveInt | None = None
 
+    @property
+    def awaited(self) -> str:
+        """What patience waits for, in words: a better metric or log loss."""
+        return "log_loss" if self.metric == "log_loss" else f"{self.metric} or log loss"
+
     @model_validator(mode="after")
     def _freeze_something(self) -> Self:
         if self.freeze_epochs is not None and self.freeze == "none":

@@ -90,6 +90,5 @@ def describe_end(last: Epoch, config: TrainingConfig) -> str:
     elif last.epoch == config.max_epochs:
         return f"training ended: all {last.epoch} epochs are done"
     else:
-        or_loss = "" if config.metric == "log_loss" else " or log loss"
-        reason = f"no better {config.metric}{or_loss} for {config.patience} epochs"
+        reason = f"no better {config.awaited} for {config.patience} epochs"
     return f"training ended: {reason}, in epoch {last.epoch} of {config.max_epochs}"

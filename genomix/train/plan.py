@@ -127,7 +127,7 @@ def resolve(
             said.append(f"training.validate_every: {training.validate_every} epochs")
     if training.patience is None:
         training.patience = max(10, training.max_epochs // 2, 5 * training.validate_every)
-        said.append(f"training.patience: {training.patience} epochs without a better {training.metric} or log loss")
+        said.append(f"training.patience: {training.patience} epochs without a better {training.awaited}")
     stride = config.prediction.stride
     if stride is not None and stride > model.max_length:
         raise UsageError(f"prediction.stride: {stride} leaves gaps between windows of {model.max_length} bp")

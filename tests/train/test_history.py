@@ -13,6 +13,12 @@ from genomix.train.history import Epoch, describe_end
         (9, 4.2, {}, "training ended: all 9 epochs are done"),
         (9, 3.0, {"budget_s": 4}, "training ended: all 9 epochs are done"),
         (5, 3.0, {"patience": 3}, "training ended: no better f1_macro or log loss for 3 epochs, in epoch 5 of 9"),
+        (
+            5,
+            3.0,
+            {"patience": 3, "metric": "log_loss"},
+            "training ended: no better log_loss for 3 epochs, in epoch 5 of 9",
+        ),
     ],
 )
 def test_end(epoch, seconds, limits, said):

@@ -207,6 +207,11 @@ def test_patience_spans_several_validations_however_long_the_records(resolve, nu
     assert training.max_epochs >= 10 * training.validate_every
 
 
+@pytest.mark.parametrize(("metric", "awaited"), [("mcc", "mcc or log loss"), ("log_loss", "log_loss")])
+def test_what_patience_waits_for_is_said_once(resolve, metric, awaited):
+    assert resolve(training__metric=metric)[1][-1].endswith(f"a better {awaited}")
+
+
 def test_patience_lasts_until_the_steps_are_smaller(resolve):
     """With the largest steps little may be learnt for long, and much once they are halved, in the middle."""
     training = resolve(lengths=[16_000] * 103, val_bases=240_000)[0].training

@@ -67,10 +67,7 @@ def choose_kmer(config: KmerConfig, records: LabelledRecords, splits: Splits, tr
         candidates = list(search.run())
         placed = search.placed
         config = choose(candidates, metric, num_judged).config
-    num_classes, seed = len(records.classes), training.seed
-    rows, targets = records.indices[splits.train], records.truth[splits.train]
-    balanced = training.classes != "natural"
-    classifier = fit_kmer(config, records.store, rows, targets, num_classes, seed, balanced=balanced)
+    classifier = _fit(config, records, splits, training)
     found = Found(config, classifier, candidates, num_judged, placed, time.monotonic() - began)
     LOG.info("%s", found.describe(metric))
     return found
@@ -85,7 +82,10 @@ def choose_canonical(found: Found, records: LabelledRecords, splits: Splits, tra
     if found.config.strands == "canonical" or not canonical:
         return found
     best = choose(canonical, training.metric, found.num_judged).config
+    return found._replace(config=best, classifier=_fit(best, records, splits, training))
+
+
+def _fit(config: KmerConfig, records: LabelledRecords, splits: Splits, training: TrainingConfig) -> KmerClassifier:
     rows, targets = records.indices[splits.train], records.truth[splits.train]
     balanced, num_classes = training.classes != "natural", len(records.classes)
-    classifier = fit_kmer(best, records.store, rows, targets, num_classes, training.seed, balanced=balanced)
-    return found._replace(config=best, classifier=classifier)
+    return fit_kmer(config, records.store, rows, targets, num_classes, training.seed, balanced=balanced)
