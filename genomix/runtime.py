@@ -29,6 +29,11 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
+def share_threads(processes: int) -> int:
+    """Return how many threads each of several processes of this machine may use, 1 at least."""
+    return max(1, available_threads() // processes)
+
+
 def announce_threads(count: int) -> None:
     """Tell libraries that are not imported yet how many threads to use: they read the environment once.
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from genomix.distributed import find_ranks
 from genomix.errors import UsageError
 from genomix.files import new_directory
-from genomix.runtime import announce_threads, available_threads
+from genomix.runtime import announce_threads, share_threads
 
 if TYPE_CHECKING:
     from genomix.data.labels import LabelledRecords
@@ -73,7 +73,7 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")
 def _announce(threads: int | None) -> int | None:
     """Tell the numerical libraries of the threads before a command imports them."""
     if threads is None:
-        announce_threads(max(1, available_threads() // find_ranks().local_size))
+        announce_threads(share_threads(find_ranks().local_size))
     elif threads >= 1:  # less is refused where threads are set
         announce_threads(threads)
     return threads

@@ -70,10 +70,9 @@ def _launch(request: Request) -> int:
 
 def _perform_as(request: Request, ranks: Ranks) -> int:
     from genomix.distributed import joined
-    from genomix.runtime import available_threads, choose_device, keep_freed_memory, set_threads
+    from genomix.runtime import choose_device, keep_freed_memory, set_threads, share_threads
 
-    share = max(1, available_threads() // ranks.local_size)
-    threads = set_threads(share if request.threads is None else request.threads)
+    threads = set_threads(share_threads(ranks.local_size) if request.threads is None else request.threads)
     keep_freed_memory()
     device = choose_device(request.device)
     with telling_how_to_go_on(request.path if ranks.is_first else None), joined(ranks, device) as ranks:
