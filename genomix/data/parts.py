@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from genomix.data.predictions import PARQUET_GROUP_ROWS, PARQUET_SUFFIX
+from genomix.data.prediction_rows import PARQUET_GROUP_ROWS
+from genomix.data.predictions import PARQUET_SUFFIX
 from genomix.errors import DataError
 from genomix.files import atomic_path, hash_file, write_text
 

@@ -5,25 +5,26 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from genomix.data.label_sets import join_names, split_labels
-from genomix.data.levels import SEPARATOR as LEVEL_SEPARATOR
-from genomix.data.predictions import ABSTAINED, LABEL_SET, PROBABILITY_PREFIX, SKIPPED, TRUNCATED, label_separator
+from genomix.data.prediction_cells import (
+    read_label,
+    read_label_set,
+    read_labels,
+    read_length,
+    read_path,
+    read_probabilities,
+    read_statuses,
+)
+from genomix.data.predictions import ABSTAINED, LABEL_SET, PROBABILITY_PREFIX, TRUNCATED
 from genomix.errors import DataError, NoInputError, Problems
-from genomix.metrics.multilabel import THRESHOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-SUM_TOLERANCE = 0.01
-RANGE_TOLERANCE = 1e-6
-UNKNOWN_LENGTH = -1
 
 
 @dataclass
@@ -152,19 +153,19 @@ def _collect(sheet: _Sheet, classes: list[str], *, multi_label: bool) -> Predict
             problems.add(f'{place}: record "{record_id}" is already at {places[record_id]}; keep one of them')
         places[record_id] = place
         try:
-            length = _length(named.get("length", ""))
-            row = _probabilities([named[PROBABILITY_PREFIX + label] for label in classes], multi_label=multi_label)
-            statuses = _statuses(str(named.get("status", "")), is_skipped=row is None)
+            length = read_length(named.get("length", ""))
+            row = read_probabilities([named[PROBABILITY_PREFIX + label] for label in classes], multi_label=multi_label)
+            statuses = read_statuses(str(named.get("status", "")), is_skipped=row is None)
             cell = str(named.get("label", ""))
             if ABSTAINED in statuses or row is None:
                 label = None
             elif multi_label:
-                label = _labels(cell, row, classes)
+                label = read_labels(cell, row, classes)
             elif TRUNCATED in statuses:
-                label = _path(cell, classes)
+                label = read_path(cell, classes)
             else:
-                label = _label(cell, row, classes)
-            label_set = _label_set(str(named.get(LABEL_SET, "")), classes)
+                label = read_label(cell, row, classes)
+            label_set = read_label_set(str(named.get(LABEL_SET, "")), classes)
         except ValueError as error:
             problems.add(f'{place}: record "{record_id}": {error}')
             continue
@@ -181,81 +182,3 @@ def _collect(sheet: _Sheet, classes: list[str], *, multi_label: bool) -> Predict
     table.probabilities = np.array(probabilities, dtype=np.float64).reshape(-1, len(classes))
     table.confidence = table.probabilities.max(axis=1)
     return table
-
-
-def _probabilities(cells: list[Any], *, multi_label: bool) -> np.ndarray | None:
-    """Return the probabilities (C,) of a row, None if all are empty or NaN."""
-    try:
-        row = np.array([math.nan if cell == "" else float(cell) for cell in cells])
-    except ValueError as error:
-        raise ValueError(f"a probability is not a number ({error}); write a decimal number") from error
-    if np.all(np.isnan(row)):
-        return None
-    if not np.all((row >= -RANGE_TOLERANCE) & (row <= 1 + RANGE_TOLERANCE)):
-        shown = ", ".join(map(str, cells))
-        raise ValueError(f"probabilities must be from 0 to 1, all or none of a row; found {shown}")
-    row = row.clip(0, 1)
-    if multi_label:
-        return row
-    if abs(row.sum() - 1) > SUM_TOLERANCE:
-        raise ValueError(
-            f"probabilities must sum to 1 within {SUM_TOLERANCE}; found {row.sum():.6g}; normalise the row, or say "
-            "--multi-label if records may have several labels"
-        )
-    return row / row.sum()
-
-
-def _length(cell: Any) -> int:
-    if cell == "":
-        return UNKNOWN_LENGTH
-    if not str(cell).isdecimal():
-        raise ValueError(f"the length {cell!r} is not a whole number of bp; mend or leave out the column length")
-    return int(cell)
-
-
-def _statuses(cell: str, *, is_skipped: bool) -> tuple[str, ...]:
-    statuses = tuple(filter(None, cell.split(";")))
-    if is_skipped == (SKIPPED in statuses):
-        return statuses or ("ok",)
-    if statuses:
-        raise ValueError(f"the status is {cell!r} but there are {'no ' * is_skipped}probabilities; mend one of them")
-    return (SKIPPED,)
-
-
-def _labels(cell: str, row: np.ndarray, classes: list[str]) -> str:
-    """Return the labels of a row as written, in the order of the classes; else those that are likely enough."""
-    stated = set(split_labels(cell)) if cell else {name for name, p in zip(classes, row, strict=True) if p >= THRESHOLD}
-    if unknown := sorted(stated - set(classes)):
-        raise ValueError(f"the label {unknown[0]!r} has no column {PROBABILITY_PREFIX}{unknown[0]}; add it or mend it")
-    return join_names([name for name in classes if name in stated])
-
-
-def _path(cell: str, classes: list[str]) -> str:
-    """Return a label that was cut off, as written."""
-    if not any(label.startswith(cell + LEVEL_SEPARATOR) for label in classes):
-        raise ValueError(f"the label {cell!r} is not the beginning of any class; mend the label or the status")
-    return cell
-
-
-def _label(cell: str, row: np.ndarray, classes: list[str]) -> str:
-    """Return the label of a row as written, as two probabilities may be equal in print; else that of the highest."""
-    if cell and cell not in classes:
-        raise ValueError(f"the label {cell!r} has no column {PROBABILITY_PREFIX}{cell}; add it or mend the label")
-    return cell or classes[int(row.argmax())]
-
-
-def _label_set(cell: str, classes: list[str]) -> tuple[str, ...]:
-    """Return the classes of a cell; as a class may hold the separator, each is read as far as there is such a class."""
-    separator = label_separator(classes)
-    pieces = cell.split(separator) if cell else []
-    found: list[str] = []
-    while pieces:
-        ends = (end for end in range(len(pieces), 0, -1) if separator.join(pieces[:end]) in classes)
-        end = next(ends, 0)
-        if not end:
-            raise ValueError(
-                f"the {LABEL_SET} {cell!r} has a label without a column {PROBABILITY_PREFIX}<label>; mend it"
-            )
-        found.append(separator.join(pieces[:end]))
-        pieces = pieces[end:]
-    return tuple(found)

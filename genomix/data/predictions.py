@@ -8,17 +8,17 @@ A skipped record has no label, confidence or probabilities; one with the status 
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from genomix.errors import DataError, UsageError
+from genomix.data.prediction_rows import ParquetRows, TextRows
+from genomix.errors import UsageError
 from genomix.files import atomic_path, check_file
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ SKIPPED, ABSTAINED, TRUNCATED, UNLIKE_TRAINING = "skipped", "abstained", "trunca
 STATUSES = ("ok", "cut", "n_rich", "too_short", UNLIKE_TRAINING, TRUNCATED, ABSTAINED, SKIPPED)
 DELIMITERS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
 PARQUET_SUFFIX = ".parquet"
-PARQUET_GROUP_ROWS = 8192
 
 
 class PredictionRow(NamedTuple):
@@ -117,13 +116,13 @@ class PredictionWriter:
         self._classes = list(classes)
         self._deviations, self._label_sets = deviations, label_sets
         self._resources = ExitStack()
-        self._sink: _TextSink | _ParquetSink
+        self._sink: TextRows | ParquetRows
 
     def __enter__(self) -> Self:
         """Open the temporary file, or stdout, and write the header."""
         with self._resources:
             if str(self._path) == "-":
-                self._sink = _TextSink(sys.stdout, "\t", flush=True)
+                self._sink = TextRows(sys.stdout, "\t", flush=True)
             else:
                 temporary = self._resources.enter_context(atomic_path(self._path))
                 self._sink = self._open(temporary)
@@ -146,17 +145,17 @@ class PredictionWriter:
         """
         self._sink.write([self._cells(row) for row in rows])
 
-    def _open(self, temporary: Path) -> _TextSink | _ParquetSink:
+    def _open(self, temporary: Path) -> TextRows | ParquetRows:
         suffix = _suffix(Path(self._path))
         if suffix == PARQUET_SUFFIX:
-            return self._resources.enter_context(closing(_ParquetSink(temporary)))
+            return self._resources.enter_context(closing(ParquetRows(temporary)))
         if Path(self._path).suffix != ".gz":
             text = self._resources.enter_context(temporary.open("w", encoding="utf-8", newline=""))
         else:
             raw = self._resources.enter_context(temporary.open("wb"))
             packed = self._resources.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0))
             text = self._resources.enter_context(io.TextIOWrapper(packed, encoding="utf-8", newline=""))
-        return _TextSink(text, DELIMITERS[suffix])
+        return TextRows(text, DELIMITERS[suffix])
 
     def _cells(self, row: PredictionRow) -> list[Any]:
         if not row.statuses or not set(row.statuses) <= set(STATUSES):
@@ -190,61 +189,6 @@ class PredictionWriter:
         columns |= {prefix + label: float for prefix in prefixes for label in self._classes}
         columns |= {LABEL_SET: str} if self._label_sets else {}
         return columns | {"status": str, "note": str}
-
-
-class _TextSink:
-    def __init__(self, text: TextIO, delimiter: str, *, flush: bool = False) -> None:
-        self._text = text
-        self._flush = flush
-        quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-        quotechar = None if delimiter == "\t" else '"'
-        self._rows = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=quoting, quotechar=quotechar)
-
-    def write_header(self, columns: dict[str, type]) -> None:
-        self.write([list(columns)])
-
-    def write(self, rows: Sequence[Sequence[Any]]) -> None:
-        for cells in rows:
-            try:
-                self._rows.writerow([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in cells])
-            except csv.Error as error:
-                text = next((cell for cell in cells if isinstance(cell, str) and set("\t\r\n") & set(cell)), cells[0])
-                message = f"{text!r} has a tab or a line break, which this table cannot hold; write .csv or .parquet"
-                raise DataError(message) from error
-        if self._flush:
-            self._text.flush()
-
-
-class _ParquetSink:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._pending: list[Sequence[Any]] = []
-
-    def write_header(self, columns: dict[str, type]) -> None:
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
-        self._schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
-        self._writer = parquet.ParquetWriter(self._path, self._schema, compression="zstd")
-
-    def write(self, rows: Sequence[Sequence[Any]]) -> None:
-        self._pending.extend(rows)
-        while len(self._pending) >= PARQUET_GROUP_ROWS:
-            self._write_group(self._pending[:PARQUET_GROUP_ROWS])
-            del self._pending[:PARQUET_GROUP_ROWS]
-
-    def close(self) -> None:
-        if self._pending:
-            self._write_group(self._pending)
-        self._writer.close()
-
-    def _write_group(self, rows: Sequence[Sequence[Any]]) -> None:
-        import pyarrow as pa
-
-        columns = zip(*rows, strict=True)
-        arrays = [pa.array(column, type=field.type) for column, field in zip(columns, self._schema, strict=True)]
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
 
 
 def _suffix(path: Path) -> str:

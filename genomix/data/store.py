@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -18,36 +18,13 @@ from genomix.data.cache import default_cache_dir
 from genomix.data.compression import display_name
 from genomix.data.records import OnInvalid, ReadReport, expand_inputs
 from genomix.data.sources import Source, open_sources
+from genomix.data.store_headers import StoredHeaders
 from genomix.data.store_writer import BASES, HEADERS, INDEX, META, SKIPPED, VERSION, sync, write_store
 from genomix.errors import DataError, NoInputError, Problems
 
 __all__ = ["Store", "build_store", "default_cache_dir"]
 
 _LOG = logging.getLogger(__name__)
-
-
-class _Headers(Sequence[str]):
-    """Headers, or the ids they begin with, each decoded when it is asked for."""
-
-    def __init__(self, text: np.ndarray, index: np.ndarray, *, only_id: bool) -> None:
-        self._text = text
-        self._starts = index["header_offset"]
-        self._lengths = index["header_length"]
-        self._only_id = only_id
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    @overload
-    def __getitem__(self, i: int) -> str: ...
-    @overload
-    def __getitem__(self, i: slice) -> list[str]: ...
-    def __getitem__(self, i: int | slice) -> str | list[str]:
-        if isinstance(i, slice):
-            return [self[j] for j in range(*i.indices(len(self)))]
-        start = int(self._starts[i])
-        header = self._text[start : start + int(self._lengths[i])].tobytes()
-        return (header.split(None, 1)[0] if self._only_id else header).decode()
 
 
 class Store:
@@ -80,8 +57,8 @@ class Store:
         self._offsets = np.ascontiguousarray(index["offset"])
         self._lines = np.ascontiguousarray(index["line"])
         text = _map(directory / HEADERS)
-        self.ids = _Headers(text, index, only_id=True)
-        self.headers = _Headers(text, index, only_id=False)
+        self.ids = StoredHeaders(text, index, only_id=True)
+        self.headers = StoredHeaders(text, index, only_id=False)
         self._bases = _map(directory / BASES)
 
     @classmethod

@@ -179,7 +179,7 @@ def test_any_names_are_read_back(tmp_path_factory, classes, ids, seed, suffix):
 
 
 def test_parquet_is_written_in_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr("genomix.data.predictions.PARQUET_GROUP_ROWS", 4)
+    monkeypatch.setattr("genomix.data.prediction_rows.PARQUET_GROUP_ROWS", 4)
     path = written(
         tmp_path / "pred.parquet", [PredictionRow(str(row), 9, [0.25, 0.75]) for row in range(10)], ["a", "b"]
     )

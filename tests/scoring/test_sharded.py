@@ -96,9 +96,9 @@ class TestShards:
 
     def test_a_table_of_many_row_groups(self, scorer, tmp_path, monkeypatch):
         import genomix.data.parts
-        import genomix.data.predictions
+        import genomix.data.prediction_rows
 
-        for module in (genomix.data.parts, genomix.data.predictions):
+        for module in (genomix.data.parts, genomix.data.prediction_rows):
             monkeypatch.setattr(module, "PARQUET_GROUP_ROWS", 7)
         inputs = write_inputs(tmp_path, [300] * 40)
         predict(scorer, inputs, str(tmp_path / "whole.parquet"))
