@@ -27,8 +27,8 @@ from genomix.errors import DataError, NoInputError, UsageError
 from genomix.files import hash_file
 from genomix.nn.build import build_features
 
-FREE = ("pooling", "head")
-"""Sections of a network that are made anew."""
+FREE = ("pooling", "head", "composition")
+"""Sections of a network that are made anew: their weights come from the labels."""
 HARMLESS = ("dropout", "input_dropout", "recompute")
 """Keys of the others that do not change what the weights mean."""
 
@@ -103,7 +103,8 @@ def read_source(path: str) -> Source:
 def adopt(source: Source, preset: str | None, path: str | None, overrides: Mapping[str, Any]) -> Config:
     """Return the configuration of a training that starts from another run, with the network of that run.
 
-    Pooling and head are those asked for, or else as in that run.
+    Pooling and head are those asked for, or else as in that run. So is what speaks beside the network, but the k-mers
+    that a classifier found for its labels are not those of others: they are searched anew.
 
     Args:
         source: The run.
@@ -118,6 +119,8 @@ def adopt(source: Source, preset: str | None, path: str | None, overrides: Mappi
     if not isinstance(network, NetworkConfig):
         raise AssertionError("read_source lets only networks pass")
     theirs = network.model_dump(mode="json")
+    if source.init_from.kind != "pretrained" and network.composition is not None:
+        theirs["composition"] = KmerConfig().model_dump(mode="json")
     if preset is None and path is None:
         preset = source.config.preset
         asked = make_config(preset, None, {"model": theirs, **overrides})
@@ -227,6 +230,7 @@ def _find(tree: dict[str, Any], key: str) -> Any:
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:
     *above, last = key.split(".")
     for name in above:
+        tree[name] = tree[name] or {}
         tree = tree[name]
     tree[last] = value
 

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from genomix.checkpoint import CHECKPOINT, is_of_features, load_features, load_model, load_pretrained
-from genomix.config import ENCODER_SECTIONS, MaskingConfig, make_config
+from genomix.config import ENCODER_SECTIONS, KmerConfig, MaskingConfig, make_config
 from genomix.data.store import build_store
 from genomix.errors import DataError, PreemptedError, UsageError
 from genomix.nn.build import FEATURES, build_classifier
@@ -177,6 +177,24 @@ class TestStarting:
         assert trained.meta.training["init_from"]["sha256"] == read_source(str(whole.model.path)).init_from.sha256
         if not stays:
             assert all(row.requires_grad for row in trained.classifier.parameters())
+
+    def test_the_kmers_of_a_classifier_are_searched_anew(self, whole, records, tmp_path):
+        """Those of other labels say nothing of these; and only a search tells which strands to read."""
+        first = self.train(whole, records, tmp_path / "first").run().model
+        assert first.config.model.composition.is_settled
+        source = read_source(str(first.path))
+        assert adopt(source, None, None, {}).model.composition == KmerConfig()
+        stated = adopt(source, None, None, {"model.composition.k": 3}).model.composition
+        assert stated == KmerConfig(k=3)
+
+    def test_what_speaks_beside_the_network_is_of_this_training(self, whole, records, tmp_path):
+        source = read_source(str(whole.model.path))
+        assert adopt(source, None, None, {}).model.composition == KmerConfig()
+        alone = self.train(whole, records, tmp_path / "alone", {"model.composition": None}).run().model
+        assert alone.config.model.composition is None
+        again = adopt(read_source(str(alone.path)), None, None, {"model.composition": {"k": 4}})
+        assert again.model.composition == KmerConfig(k=4)
+        assert adopt(read_source(str(alone.path)), None, None, {}).model.composition is None
 
     def test_frozen_parts_drop_nothing_out(self, whole, records, tmp_path):
         """With all but the head frozen, what it reads is the same in each epoch: so is what a dropout would change."""
