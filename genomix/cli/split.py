@@ -83,7 +83,7 @@ def split(
         text = format_splits(records.ids, records.labels, divisions[0])
     else:
         divisions = divide_into_folds(records, config.data, config.training.seed, folds)
-        text = format_folds(records.ids, records.labels, divisions)
+        text = format_folds(records.ids, records.labels, divisions, records.splits)
     for note in (note for one in divisions for note in one.notes):
         options.warn(note)
     for line in describe_divisions(records, divisions, config.data.similarity):

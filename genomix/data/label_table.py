@@ -23,7 +23,10 @@ SPLIT_WORDS = {
     "dev": "val",
     "test": "test",
     "testing": "test",
+    "unused": "unused",
 }
+HELD_OUT_OF_FOLDS = ("test", "unused")
+"""Splits whose records have no fold."""
 
 
 @dataclass(slots=True)
@@ -34,8 +37,8 @@ class LabelRow:
         id: Of the record.
         label: Its class.
         group: Records of one group are kept on one side of a split.
-        split: "train", "val" or "test".
-        fold: Any name; none for a record of the test split, which is held out of all folds.
+        split: "train", "val", "test", or "unused" for one that is in none of them.
+        fold: Any name; none for a record of the splits test and unused, which is held out of all folds.
         source: The file as the user named it.
         line: In it, from 1.
     """
@@ -132,7 +135,9 @@ class _Table:
         for column in ("group", "split"):
             self._check_filled(column, self.rows)
         self._map_splits()
-        self._check_filled("fold", [row for row in self.rows if row.fold is not None or row.split != "test"])
+        self._check_filled(
+            "fold", [row for row in self.rows if row.fold is not None or row.split not in HELD_OUT_OF_FOLDS]
+        )
 
     def _read_header(self, first: Row) -> None:
         names = [cell.decode("utf-8", "replace").lower() for cell in first.cells]
@@ -206,7 +211,8 @@ class _Table:
             split = SPLIT_WORDS.get(row.split.lower())
             if split is None:
                 self.problems.add(
-                    f'{self.name}:{row.line}: record "{row.id}": the split is "{row.split}"; use train, val or test'
+                    f'{self.name}:{row.line}: record "{row.id}": the split is "{row.split}"; use train, val, test or '
+                    "unused"
                 )
             elif split != row.split:
                 mapped[row.split] = split

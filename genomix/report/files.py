@@ -70,7 +70,7 @@ class Results(BaseModel):
 
 
 class Labelled(NamedTuple):
-    """The records of `splits.tsv`: ids (R,), labels (R,) and the split or fold of each (R,), "" where it has none."""
+    """The records of `splits.tsv`: ids (R,), labels (R,) and the split or fold of each (R,), "" where it is in none."""
 
     ids: list[str]
     labels: list[str]

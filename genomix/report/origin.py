@@ -14,7 +14,7 @@ from genomix.report.page import Cell, Code, Section, Table, cells
 from genomix.report.results import MOST_SHOWN
 from genomix.report.wording import count_of, duration
 
-SPLIT_TITLES = {"train": "train", "val": "validation", "test": "test", "": "none"}
+SPLIT_TITLES = {"train": "train", "val": "validation", "test": "test", "": "unused"}
 
 
 def describe_training(files: RunFiles) -> Section:

@@ -68,7 +68,7 @@ class Several:
         began = time.monotonic()
         path, records, config = self.training.path, self.training.records, self.training.config
         self._prepare(folds[0])
-        write_folds(path / checkpoint.SPLITS, records.ids, records.labels, folds)
+        write_folds(path / checkpoint.SPLITS, records.ids, records.labels, folds, records.splits)
         with LogFile(path / checkpoint.LOG, append=self.training.resume):
             self._check(folds[0])
             trained = [self._train(one) for one in self.fold_trainings(folds)]

@@ -359,7 +359,7 @@ BAD_LABELS = [
         "a split that is none",
         TRAIN,
         BAD_DATA,
-        ['labels.tsv:2: record "r0": the split is "holdout"; use train, val or test'],
+        ['labels.tsv:2: record "r0": the split is "holdout"; use train, val, test or unused'],
         {"labels.tsv": "id\tlabel\tsplit\nr0\ta\tholdout\nr1\tb\ttrain\n"},
     ),
     Case(

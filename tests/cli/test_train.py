@@ -99,6 +99,22 @@ class TestWaysIn:
         out, _ = train(data.fasta, tmp_path / "labels.tsv")
         assert {row["id"]: row["split"] for row in rows_of((out / "splits.tsv").read_text())} == splits
 
+    def test_the_splits_of_a_run_are_labels_also_where_copies_were_left_out(self, train, data, tmp_path):
+        names = list(data.labels)
+        parts = ["train"] * 12 + ["val"] * 12 + ["test"] * 6
+        table = ["id\tlabel\tsplit", *map("\t".join, zip(names, data.labels.values(), parts, strict=True))]
+        (tmp_path / "labels.tsv").write_text("\n".join(table) + "\n")
+        copied = data.sequences | {names[12]: data.sequences[names[0]]}
+        (tmp_path / "data.fa").write_text(to_fasta(copied))
+        first, _ = train(tmp_path / "data.fa", tmp_path / "labels.tsv")
+        found = {row["id"]: row["split"] for row in rows_of((first / "splits.tsv").read_text())}
+        assert found == dict(zip(names, parts, strict=True)) | {names[12]: "unused"}
+        second, _ = train(tmp_path / "data.fa", first / "splits.tsv")
+        third, _ = train(tmp_path / "data.fa", tmp_path / "labels.tsv", "--splits", first / "splits.tsv")
+        for name in ("splits.tsv", "model.safetensors", "predictions.tsv"):
+            assert (second / name).read_bytes() == (third / name).read_bytes() == (first / name).read_bytes()
+        assert "1 unused" in (second / "report.html").read_text()
+
     def test_what_has_no_partner_is_left_out_when_asked(self, train, data, tmp_path):
         labels = {name: label for name, label in data.labels.items() if name != "r0"} | {"r99": "phage"}
         (tmp_path / "labels.tsv").write_text(to_table(labels))

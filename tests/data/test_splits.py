@@ -168,8 +168,8 @@ def test_a_wrong_column_is_reported_whole():
     with pytest.raises(DataError) as caught:
         from_column(["train", "dev", ""], [0, 0, 0])
     assert str(caught.value).splitlines() == [
-        "record 2: the split 'dev' is not train, val or test; mend the column split",
-        "record 3: the split '' is not train, val or test; mend the column split",
+        "record 2: the split 'dev' is not train, val, test or unused; mend the column split",
+        "record 3: the split '' is not train, val, test or unused; mend the column split",
     ]
     with pytest.raises(DataError, match="no train"):
         from_column(["test"], [0])

@@ -5,7 +5,7 @@ import pytest
 
 from genomix.config import make_config
 from genomix.data.labels import load_labelled
-from genomix.data.splits import divide_into_folds, divide_records
+from genomix.data.splits import divide_into_folds, divide_records, write_splits
 from genomix.errors import UsageError
 from genomix.train.division import divide, divide_folds
 
@@ -56,6 +56,17 @@ class TestCopies:
         assert splits.test.tolist() == list(range(40, 50))
         assert any("3 of 20 validation records are copies of training records" in note for note in splits.notes)
         assert splits.names()[21] == ""
+
+    def test_they_are_unused_when_the_table_of_splits_is_given_again(self, tmp_path):
+        splits = self.divided(tmp_path, {21: 0, 30: 2})
+        names = [name or "unused" for name in splits.names()]
+        write_splits(tmp_path / "splits.tsv", [f"r{row}" for row in range(50)], list("ab" * 25), splits)
+        records = load_labelled(
+            [str(tmp_path / "data.fa")], str(tmp_path / "splits.tsv"), cache_dir=tmp_path, warn=lambda _: None
+        )
+        again = divide(records, make_config())
+        assert [name or "unused" for name in again.names()] == names
+        assert not any("copies" in note for note in again.notes)
 
     @pytest.mark.parametrize(
         "copied", [range(20, 31), range(20, 40, 2)], ids=["nine are left", "ten of one class are left"]

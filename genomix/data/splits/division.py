@@ -12,7 +12,7 @@ from genomix.data.splits.folds import from_folds, make_folds
 from genomix.data.splits.kinds import check_learnt, check_units, choose_kind, describe_unused, find_units
 from genomix.data.splits.notes import listed
 from genomix.data.splits.partition import from_column, make_splits
-from genomix.data.splits.parts import SPLIT_NAMES, Splits, no_rows
+from genomix.data.splits.parts import SPLIT_NAMES, UNUSED, Splits, no_rows
 from genomix.data.splits.units import Units
 from genomix.errors import Problems, UsageError
 
@@ -67,12 +67,13 @@ def divide_into_folds(
     """
     kind = choose_kind(records, data, is_given=records.splits is not None or records.folds is not None)
     notes = describe_unused(records, kind, needs_folds=True)
-    unused = no_rows()
+    unused, held_out = no_rows(), "test"
     if kind == "given" and records.splits is not None:
-        unused = np.flatnonzero(np.array(records.splits) == "test")
+        unused = np.flatnonzero(np.isin(records.splits, ["test", UNUSED]))
+        held_out = "test and unused" if UNUSED in records.splits else "test"
     if kind == "given" and records.folds is not None:
         options = _options(records, data, seed, find_units(records, kind, data))
-        folds = _inside(records.folds, unused, num_folds, notes)
+        folds = _inside(records.folds, unused, held_out, num_folds, notes)
         return _checked(records, from_folds(folds, records.truth, **options), kind, notes, "change the column fold")
     if kind == "given" and records.splits is None:
         raise UsageError(NO_SPLITS)
@@ -84,7 +85,7 @@ def divide_into_folds(
     if kind == "given":
         notes.append(
             f"folds are made of the {len(rows):,} records of train and val in the column split; its {len(unused):,} "
-            "test records are held out of all folds"
+            f"{held_out} records are held out of all folds"
         )
     units = find_units(records, kind, data)
     notes += [*units.notes, *check_units(units, rows, num_folds, f"{num_folds} folds")]
@@ -118,8 +119,8 @@ def _checked(records: LabelledRecords, splits: list[Splits], kind: str, notes: l
     return splits
 
 
-def _inside(folds: list[str], unused: np.ndarray, num_folds: int | None, notes: list[str]) -> list[str]:
-    """Return the given folds, "" for the test records of a given split."""
+def _inside(folds: list[str], unused: np.ndarray, held_out: str, num_folds: int | None, notes: list[str]) -> list[str]:
+    """Return the given folds, "" for the records of a given split that are in none."""
     left_out = set(unused.tolist())
     inside = ["" if row in left_out else name for row, name in enumerate(folds)]
     num_given = len(set(inside) - {""})
@@ -129,5 +130,5 @@ def _inside(folds: list[str], unused: np.ndarray, num_folds: int | None, notes: 
             "these, or choose another --split to make new ones"
         )
     if inside != folds:
-        notes.append(f"{len(unused):,} records of the split test are held out of all folds, whatever their fold is")
+        notes.append(f"{len(unused):,} {held_out} records are held out of all folds, whatever their fold is")
     return inside

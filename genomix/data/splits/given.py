@@ -12,7 +12,7 @@ from typing import NamedTuple
 from genomix.data.compression import display_name, open_input
 from genomix.data.entries import FormError
 from genomix.data.label_sets import split_labels
-from genomix.data.label_table import SPLIT_WORDS
+from genomix.data.label_table import HELD_OUT_OF_FOLDS, SPLIT_WORDS
 from genomix.data.labelled import LabelledRecords, OnMissing
 from genomix.data.tables import counted_cells, read_rows
 from genomix.errors import DataError, NoInputError, Problems
@@ -33,7 +33,8 @@ def take_splits(
     """Return the records with the splits and folds of a file in place of those of their labels.
 
     The file has a header with `id` and `split`, `fold` or both, and perhaps `group`, which is taken where the labels
-    have none. What `genomix split` or a training wrote is such a file. A fold may be empty where the split is test.
+    have none. What `genomix split` or a training wrote is such a file. A fold may be empty where the split is test
+    or unused.
 
     Args:
         records: The labelled records; each must be in the file.
@@ -127,9 +128,9 @@ def _check(row: _Row, columns: Sequence[str], problems: Problems) -> None:
     if split.lower() in SPLIT_WORDS:
         row.cells["split"] = SPLIT_WORDS[split.lower()]
     elif split:
-        problems.add(f'{row.place}: the split of "{row.cells["id"]}" is "{split}"; use train, val or test')
+        problems.add(f'{row.place}: the split of "{row.cells["id"]}" is "{split}"; use train, val, test or unused')
     for column in columns:
-        may_be_empty = column == "fold" and row.cells.get("split") == "test"
+        may_be_empty = column == "fold" and row.cells.get("split") in HELD_OUT_OF_FOLDS
         if not row.cells[column] and not may_be_empty:
             problems.add(f'{row.place}: the {column} of "{row.cells["id"]}" is empty; fill it in')
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from genomix.data.splits.assignment import assign_units, number_units, stratify
 from genomix.data.splits.notes import describe_parts, describe_straddling
-from genomix.data.splits.parts import SPLIT_NAMES, Splits
+from genomix.data.splits.parts import SPLIT_NAMES, UNUSED, Splits
 from genomix.errors import Problems
 
 ORDER = [0, 2, 1]
@@ -70,7 +70,7 @@ def from_column(
     """Take the splits from a column of the labels; without val there, a part of train becomes val.
 
     Args:
-        splits: `train`, `val` or `test` for each record (R,).
+        splits: `train`, `val`, `test` or `unused` for each record (R,).
         targets: As for `make_splits`.
         groups: As for `make_splits`, where val is made.
         classes: As for `make_splits`.
@@ -79,19 +79,20 @@ def from_column(
         unit: As for `make_splits`.
 
     Raises:
-        DataError: If a value is not one of the three, or no record is for training.
+        DataError: If a value is not one of the four, or no record is for training.
     """
     problems = Problems()
     for row, name in enumerate(splits, 1):
-        if name not in SPLIT_NAMES:
-            problems.add(f"record {row}: the split {name!r} is not train, val or test; mend the column split")
+        if name not in (*SPLIT_NAMES, UNUSED):
+            problems.add(f"record {row}: the split {name!r} is not train, val, test or unused; mend the column split")
     if not problems.total and "train" not in splits:
         problems.add("the column split has no train; name the records to learn from")
     problems.raise_if_any()
     names, targets = np.array(splits), np.asarray(targets)
-    train, val, test = (np.flatnonzero(names == name) for name in SPLIT_NAMES)
-    notes = describe_straddling(splits, groups, "split")
+    train, val, test, unused = (np.flatnonzero(names == name) for name in (*SPLIT_NAMES, UNUSED))
+    notes = describe_straddling(["" if name == UNUSED else name for name in splits], groups, "split")
     notes += [] if len(test) else ["the column split has no test: there will be no measure on records never used"]
+    notes += [f"the column split says of {len(unused):,} records that they are unused"] if len(unused) else []
     if not len(val):
         inner = divide_rows(
             train, targets, groups=groups, classes=classes, val_fraction=val_fraction, seed=seed, unit=unit
@@ -101,7 +102,7 @@ def from_column(
             *inner.notes,
         ]
         train, val = inner.train, inner.val
-    return Splits(train, val, test, notes, group_names(groups), "given")
+    return Splits(train, val, test, notes, group_names(groups), "given", unused=unused)
 
 
 def divide_rows(

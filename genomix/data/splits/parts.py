@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 SPLIT_NAMES = ("train", "val", "test")
+UNUSED = "unused"
+"""What tables call records that are in none of these."""
 
 
 def no_rows() -> np.ndarray:
@@ -27,7 +29,7 @@ class Splits:
         kind: What the records were divided by: `given`, `random`, `group`, `sequence` or `similarity`; or unknown, "".
         fold: The name of the fold that is the test; "" where there are no folds.
         unused: Records in no part: those of a given test split, held out of all folds; validation records that training
-            leaves out, as they are copies of training records.
+            leaves out, as they are copies of training records; what a given split calls unused.
     """
 
     train: np.ndarray

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genomix.data.splits.parts import SPLIT_NAMES, Splits
+from genomix.data.label_table import HELD_OUT_OF_FOLDS
+from genomix.data.splits.parts import SPLIT_NAMES, UNUSED, Splits
 from genomix.errors import DataError, NoInputError, Problems
 from genomix.files import atomic_path
 
@@ -40,7 +41,9 @@ class FoldTable(NamedTuple):
 
 
 def format_splits(ids: Sequence[str], labels: Sequence[str], splits: Splits) -> str:
-    """Return the table `id label [group] split` in the order of the records; those in no part are left out.
+    """Return the table `id label [group] split` in the order of the records.
+
+    The split of records in no part is `unused`; of a fold, those that are held out of all folds are left out.
 
     Raises:
         DataError: If a cell has a tab or a line break.
@@ -48,15 +51,19 @@ def format_splits(ids: Sequence[str], labels: Sequence[str], splits: Splits) -> 
     columns = {"id": ids, "label": labels}
     if splits.groups is not None:
         columns["group"] = splits.groups
-    columns["split"] = splits.names()
-    return _format(columns, [row for row, name in enumerate(columns["split"]) if name])
+    names = splits.names() if splits.fold else [name or UNUSED for name in splits.names()]
+    columns["split"] = names
+    return _format(columns, [row for row, name in enumerate(names) if name])
 
 
-def format_folds(ids: Sequence[str], labels: Sequence[str], folds: Sequence[Splits]) -> str:
+def format_folds(
+    ids: Sequence[str], labels: Sequence[str], folds: Sequence[Splits], given: Sequence[str] | None = None
+) -> str:
     """Return the table `id label [group] fold` in the order of the records.
 
-    Where a given test split is held out of all folds, the table has a column `split` before the last: `test` for its
-    records, whose fold is empty, and `train` for the others.
+    Where a given split holds records out of all folds, the table has a column `split` before the last: theirs, `test`
+    or `unused`, while their fold is empty, and `train` for the others. `given` has it for each record (R,); without it
+    they are of the test.
 
     Raises:
         DataError: If a cell has a tab or a line break.
@@ -69,7 +76,7 @@ def format_folds(ids: Sequence[str], labels: Sequence[str], folds: Sequence[Spli
     if folds[0].groups is not None:
         columns["group"] = folds[0].groups
     if len(folds[0].unused):
-        columns["split"] = ["train" if name else "test" for name in names]
+        columns["split"] = ["train" if name else given[row] if given else "test" for row, name in enumerate(names)]
     return _format({**columns, "fold": names}, range(len(ids)))
 
 
@@ -83,14 +90,20 @@ def write_splits(path: str | Path, ids: Sequence[str], labels: Sequence[str], sp
     _write(path, format_splits(ids, labels, splits))
 
 
-def write_folds(path: str | Path, ids: Sequence[str], labels: Sequence[str], folds: Sequence[Splits]) -> None:
+def write_folds(
+    path: str | Path,
+    ids: Sequence[str],
+    labels: Sequence[str],
+    folds: Sequence[Splits],
+    given: Sequence[str] | None = None,
+) -> None:
     """Write the table of `format_folds`, whole or not at all.
 
     Raises:
         DataError: If a cell has a tab or a line break.
         CannotWriteError: If the file cannot be written.
     """
-    _write(path, format_folds(ids, labels, folds))
+    _write(path, format_folds(ids, labels, folds, given))
 
 
 def read_splits(path: str | Path) -> SplitTable:
@@ -98,18 +111,19 @@ def read_splits(path: str | Path) -> SplitTable:
 
     Raises:
         NoInputError: If the file is missing or unreadable.
-        DataError: If the columns are others, a split is none of the three, or an id is twice there.
+        DataError: If the columns are others, a split is none of the four, or an id is twice there.
     """
     header, rows = _read(path, (("id", "label", "split"), ("id", "label", "group", "split")), "splits")
     problems = Problems()
     for line, cells in enumerate(rows, 2):
-        if len(cells) != len(header) or cells[-1] not in SPLIT_NAMES:
-            problems.add(f"{path}:{line}: must have an id, a label and train, val or test; found {cells}")
+        if len(cells) != len(header) or cells[-1] not in (*SPLIT_NAMES, UNUSED):
+            problems.add(f"{path}:{line}: must have an id, a label and train, val, test or unused; found {cells}")
     _check_ids(path, rows, problems)
     table = _columns(header, rows)
     names = np.array(table["split"], dtype=object)
-    train, val, test = (np.flatnonzero(names == name) for name in SPLIT_NAMES)
-    return SplitTable(table["id"], table["label"], Splits(train, val, test, groups=table.get("group")))
+    train, val, test, unused = (np.flatnonzero(names == name) for name in (*SPLIT_NAMES, UNUSED))
+    splits = Splits(train, val, test, groups=table.get("group"), unused=unused)
+    return SplitTable(table["id"], table["label"], splits)
 
 
 def read_folds(path: str | Path) -> FoldTable:
@@ -123,7 +137,7 @@ def read_folds(path: str | Path) -> FoldTable:
     header, rows = _read(path, allowed, "folds")
     problems = Problems()
     for line, cells in enumerate(rows, 2):
-        if len(cells) != len(header) or not (cells[-1] or (cells[-2] == "test" and "split" in header)):
+        if len(cells) != len(header) or not (cells[-1] or (cells[-2] in HELD_OUT_OF_FOLDS and "split" in header)):
             problems.add(f"{path}:{line}: must have an id, a label and a fold; found {cells}")
     _check_ids(path, rows, problems)
     table = _columns(header, rows)

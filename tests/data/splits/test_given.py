@@ -92,7 +92,7 @@ BAD = [
     (
         "an unknown split",
         SPLITS.replace("val", "holdout"),
-        ':3: the split of "r1" is "holdout"; use train, val or test',
+        ':3: the split of "r1" is "holdout"; use train, val, test or unused',
     ),
     ("an empty split", SPLITS.replace("val", ""), ':3: the split of "r1" is empty; fill it in'),
     ("an empty fold", "id,fold\nr0,1\nr1,\nr2,2\nr3,1\n", ':3: the fold of "r1" is empty; fill it in'),

@@ -177,7 +177,19 @@ def test_given_folds_are_used():
         assert [given[row] for row in folds[2].test] == ["f2"] * len(folds[2].test)
     folds = fold(records_of(LABELS, folds=given, splits=["test"] * 2 + ["train"] * 28))
     assert folds[0].unused.tolist() == [0, 1]
-    assert "2 records of the split test are held out of all folds" in folds[0].notes[0]
+    assert "2 test records are held out of all folds" in folds[0].notes[0]
+    folds = fold(records_of(LABELS, folds=given, splits=["test"] * 2 + ["train"] * 27 + ["unused"]))
+    assert folds[0].unused.tolist() == [0, 1, 29]
+    assert "3 test and unused records are held out of all folds" in folds[0].notes[0]
+
+
+def test_unused_records_are_in_no_part():
+    splits = divide_records(records_of(LABELS, splits=["unused", *GIVEN[1:]]), DataConfig(), 0)
+    assert splits.unused.tolist() == [0]
+    assert splits.names()[1:] == list(GIVEN[1:])
+    assert any("of 1 records that they are unused" in note for note in splits.notes)
+    folds = fold(records_of(LABELS, splits=["unused", *GIVEN[1:]]), 3)
+    assert folds[0].unused.tolist() == [0, *range(24, 30)]
 
 
 def test_given_folds_give_way_to_another_split():

@@ -29,17 +29,23 @@ def refuse(message):
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(cells, st.sampled_from(SPLIT_NAMES), cells), min_size=1, max_size=20), st.booleans())
+@given(
+    st.lists(st.tuples(cells, st.sampled_from((*SPLIT_NAMES, "unused")), cells), min_size=1, max_size=20), st.booleans()
+)
 def test_splits_are_read_back_as_splits_and_as_labels(tmp_path_factory, rows, has_groups):
     path = tmp_path_factory.mktemp("splits") / "splits.tsv"
     ids = [f"{name}{number}" for number, (name, _, _) in enumerate(rows)]
     names = [name for _, name, _ in rows]
     groups = [group for _, _, group in rows] if has_groups else None
     labels = [group[::-1] for _, _, group in rows]
-    parts = [np.array([row for row, name in enumerate(names) if name == part], dtype=np.int64) for part in SPLIT_NAMES]
-    write_splits(path, ids, labels, Splits(*parts, groups=groups))
+    *parts, unused = (
+        np.array([row for row, name in enumerate(names) if name == part], dtype=np.int64)
+        for part in (*SPLIT_NAMES, "unused")
+    )
+    write_splits(path, ids, labels, Splits(*parts, groups=groups, unused=unused))
     table = read_splits(path)
-    assert (table.ids, table.labels, table.splits.names(), table.splits.groups) == (ids, labels, names, groups)
+    assert (table.ids, table.labels, table.splits.groups) == (ids, labels, groups)
+    assert [name or "unused" for name in table.splits.names()] == names
     found = read_labels(str(path), refuse)
     assert [(row.id, row.label, row.split) for row in found] == list(zip(ids, labels, names, strict=True))
     assert [row.group for row in found] == (groups or [None] * len(ids))
@@ -92,7 +98,15 @@ def test_they_are_plain_text(tmp_path):
     )
 
 
-def test_records_in_no_part_are_left_out_of_splits(tmp_path):
+def test_what_a_given_split_calls_unused_is_so_in_a_table_of_folds(tmp_path):
+    folds = from_folds(["1", "2", "1", "2", "", ""], [0, 1, 0, 1, 0, 1])
+    given = ["train", "train", "val", "train", "test", "unused"]
+    write_folds(tmp_path / "folds.tsv", list("uvwxyz"), list("ababab"), folds, given)
+    assert [row.split for row in read_labels(str(tmp_path / "folds.tsv"), refuse)] == ["train"] * 4 + given[4:]
+    assert read_folds(tmp_path / "folds.tsv").folds == ["1", "2", "1", "2", "", ""]
+
+
+def test_records_held_out_of_all_folds_are_left_out_of_the_splits_of_one(tmp_path):
     (first, _) = from_folds(["1", "2", "", "2", "1"], [0] * 5)
     write_splits(tmp_path / "splits.tsv", list("vwxyz"), list("aaaaa"), first)
     assert read_splits(tmp_path / "splits.tsv").ids == list("vwyz")
