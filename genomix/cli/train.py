@@ -161,7 +161,9 @@ def train(
         )
     source = None if init_from is None else read_source(init_from)
     if masked := [key for key in overrides if key.partition(".")[0] == "masking"]:
-        raise UsageError(f"--set {masked[0]}: is of genomix pretrain; what genomix train hides is said by training.mask_fraction, so leave it out")
+        raise UsageError(
+            f"--set {masked[0]}: is of genomix pretrain; what genomix train hides, training.mask_fraction says"
+        )
     resolved = make_config(model, config, overrides) if source is None else adopt(source, model, config, overrides)
     resolved.masking = None
     if resume is None or inputs:
