@@ -10,18 +10,30 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import jinja2
+import matplotlib.backends.backend_svg
+import matplotlib.figure
+import numba
 import pyarrow.parquet
 import safetensors.torch
+import sklearn.discriminant_analysis
 import sklearn.linear_model
+import sklearn.model_selection
 import sklearn.preprocessing
+import sklearn.tree
 import torch
+import torch._dynamo
 
 import genomix.evaluate
 import genomix.predict
+import genomix.report
+import genomix.train.kmer.mismatch
 import genomix.train.run
+import genomix.train.several
 from genomix.cli.main import main
 
-IMPORTED = (pyarrow.parquet, safetensors.torch, sklearn.linear_model, sklearn.preprocessing, torch, genomix)
+IMPORTED = (jinja2, matplotlib, numba, pyarrow.parquet, safetensors.torch, sklearn, torch, genomix)
+"""Without the compiled kernels: their threads begin with the import, and a process that has them must not fork."""
 
 
 def serve() -> None:
