@@ -95,13 +95,15 @@ def check(
 
 def given_splits(records: LabelledRecords) -> Splits | None:
     """Return the splits that the labels have, or the first of their folds; no val is made where there is none."""
-    from genomix.data.splits import from_column, from_folds
+    from genomix.data.splits import UNUSED, from_column, from_folds
 
-    if records.splits is not None:
+    if records.splits is not None and (records.folds is None or {"val", "test"} & set(records.splits)):
         return from_column(records.splits, records.targets, val_fraction=0.0)
     if records.folds is None:
         return None
-    first = from_folds(records.folds, records.targets, val_fraction=0.0)[0]
+    splits = records.splits or [""] * len(records.folds)
+    folds = ["" if split == UNUSED else fold for fold, split in zip(records.folds, splits, strict=True)]
+    first = from_folds(folds, records.targets, val_fraction=0.0)[0]
     options.say(f"fold {first.fold!r} is looked at as the test split, the others as train")
     return first
 

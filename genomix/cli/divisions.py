@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from genomix.data.labels import LabelledRecords
-from genomix.data.splits import SPLIT_NAMES, Splits, measure_nearness
+from genomix.data.splits import SPLIT_NAMES, UNUSED, Splits, measure_nearness
 
 WORDS = {
     "given": "as given",
@@ -34,8 +34,10 @@ def describe_divisions(records: LabelledRecords, divisions: Sequence[Splits], th
     if first.groups is not None:
         how += f"; {len(set(first.groups)):,} {UNITS.get(first.kind, 'groups')}"
     if first.kind != "given" and len(first.unused):
-        how += "; the given test records are held out"
+        how += f"; the given test {'and unused ' * (UNUSED in (records.splits or ()))}records are held out"
     parts: dict[str, np.ndarray] = dict(zip(SPLIT_NAMES, (first.train, first.val, first.test), strict=True))
+    if not first.fold and len(first.unused):
+        parts[UNUSED] = first.unused
     if first.fold:
         parts = {f"fold {one.fold}": one.test for one in divisions}
         parts |= {"held out": first.unused} if len(first.unused) else {}

@@ -31,7 +31,7 @@ class LabelledRecords:
         indices: (L,) int64, the rows of the store that have a label.
         labels: (L,) the class of each.
         groups: (L,) records of one group stay together, if the user gave groups.
-        splits: (L,) "train", "val" or "test", if the user gave splits.
+        splits: (L,) "train", "val", "test" or "unused", if the user gave splits.
         classes: The labels there are, in natural order (class2 before class10).
         warnings: What the user was told.
         folds: (L,) any names, if the user gave folds; "" for a record of the test split, held out of all folds.
@@ -225,7 +225,7 @@ def _whole_column(rows: list[LabelRow], column: str, problems: Problems) -> list
 
 
 def _fold_column(rows: list[LabelRow], problems: Problems) -> list[str] | None:
-    """Return the folds, if there are any; records of the test split may have none."""
+    """Return the folds, if there are any; records of the splits test and unused may have none."""
     folds = _whole_column(
         [row for row in rows if row.fold is not None or row.split not in HELD_OUT_OF_FOLDS], "fold", problems
     )

@@ -55,7 +55,7 @@ class InitFrom(BaseModel):
         """Return where the weights come from as a sentence."""
         return (
             f"starting from {self.path} ({self.kind}): {self.num_parameters:,} parameters in {self.num_tensors} "
-            f"tensors of embedding, stem and encoder, sha256 {self.sha256}; pooling and head begin anew"
+            f"tensors of embedding, stem and encoder, sha256 {self.sha256}; pooling, head and k-mers begin anew"
         )
 
 
@@ -103,8 +103,8 @@ def read_source(path: str) -> Source:
 def adopt(source: Source, preset: str | None, path: str | None, overrides: Mapping[str, Any]) -> Config:
     """Return the configuration of a training that starts from another run, with the network of that run.
 
-    Pooling and head are those asked for, or else as in that run. So is what speaks beside the network, but the k-mers
-    that a classifier found for its labels are not those of others: they are searched anew.
+    Pooling and head are those asked for, or else as in that run. So is whether k-mers speak beside the network; but
+    those found for other labels are not kept: what is not asked for is searched anew.
 
     Args:
         source: The run.
@@ -119,8 +119,8 @@ def adopt(source: Source, preset: str | None, path: str | None, overrides: Mappi
     if not isinstance(network, NetworkConfig):
         raise AssertionError("read_source lets only networks pass")
     theirs = network.model_dump(mode="json")
-    if source.init_from.kind != "pretrained" and network.composition is not None:
-        theirs["composition"] = KmerConfig().model_dump(mode="json")
+    if network.composition is not None:
+        theirs["composition"] = {"kind": "kmer"}
     if preset is None and path is None:
         preset = source.config.preset
         asked = make_config(preset, None, {"model": theirs, **overrides})
@@ -238,7 +238,9 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        flat |= (
+            _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else {f"{prefix}{key}": value}
+        )
     return flat
 
 

@@ -12,7 +12,7 @@ from genomix import checkpoint
 from genomix.checkpoint import Model
 from genomix.config import Config, NetworkConfig, make_config, model_name, to_yaml
 from genomix.data.checks import HeldOut, describe_held_out
-from genomix.data.splits import Splits, format_splits, write_splits
+from genomix.data.splits import Splits, is_table_of, write_splits
 from genomix.errors import DataError
 from genomix.files import check_new_directory, locked, new_directory, write_text
 from genomix.metrics import Spread
@@ -140,9 +140,8 @@ class Training(Learning):
 
     def _check_division(self, splits: Splits) -> None:
         """Raise a DataError if the complete model in the run directory was trained on another division."""
-        table = format_splits(self.records.ids, self.records.labels, splits)
         path = self.path / checkpoint.SPLITS
-        if path.read_text(encoding="utf-8") != table:
+        if not is_table_of(path.read_text(encoding="utf-8"), self.records.ids, self.records.labels, splits):
             raise DataError(f"{path}: not the division that this training makes; move {self.path} away, or train anew")
 
     def _decide(self, splits: Splits) -> tuple[Config, list[str]]:

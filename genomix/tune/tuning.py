@@ -13,7 +13,7 @@ import numpy as np
 from genomix import checkpoint
 from genomix.config import Config
 from genomix.data.labels import LabelledRecords
-from genomix.data.splits import Splits, format_splits
+from genomix.data.splits import Splits, format_splits, is_table_of
 from genomix.errors import DataError, TrainingFailedError, UsageError
 from genomix.files import new_directory, write_text
 from genomix.metrics import score
@@ -102,17 +102,17 @@ class Tuning:
         new_directory(self.path, force=self.force or self.resume)
         if self.force:
             clear(self.path)
-        table = format_splits(self.records.ids, self.records.labels, splits)
+        ids, labels = self.records.ids, self.records.labels
         with deciding(self.path):
             found = read_asked(self.path)
             if found is not None:
                 found.check_same(self.path, self.asked)
                 path = self.path / checkpoint.SPLITS
-                if path.is_file() and path.read_text(encoding="utf-8") != table:
+                if path.is_file() and not is_table_of(path.read_text(encoding="utf-8"), ids, labels, splits):
                     raise DataError(
                         f"{path}: not the division that these labels make; begin a study in another directory"
                     )
-            write_text(self.path / checkpoint.SPLITS, table)
+            write_text(self.path / checkpoint.SPLITS, format_splits(ids, labels, splits))
             self.asked.write(self.path)
 
     def _find_own(self, records: LabelledRecords, splits: Splits) -> Config:

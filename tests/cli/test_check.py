@@ -65,6 +65,30 @@ def test_a_leak_across_the_column_split_fails(genomix, leaking):
     assert done.stdout.endswith("FAIL: 2 FAIL, 0 WARN, 10 PASS\n")
 
 
+def test_unused_records_are_in_no_split(genomix, leaking):
+    rows = [line.split("\t") for line in (leaking / "splits.tsv").read_text().splitlines()]
+    leaks = [row[0] for row in rows if row[2] == "test"][:5]
+
+    def write(rows):
+        (leaking / "used.tsv").write_text("\n".join(map("\t".join, rows)) + "\n")
+
+    write([[*row[:2], "unused" if row[0] in leaks else row[2]] for row in rows])
+    done = genomix("check", "data.fa", "used.tsv", directory=leaking)
+    assert done.code == 0, done.stdout
+    assert done.stdout.splitlines()[4].split()[:5] == ["all", "120", "72", "24", "19"]
+    assert "No held-out record is a copy of one in another split, on either strand." in " ".join(done.stdout.split())
+    write(
+        [
+            [*rows[0], "fold"],
+            *([*row[:2], "train", f"f{n % 3}"] for n, row in enumerate(rows[1:-1])),
+            [*rows[-1][:2], "unused", ""],
+        ]
+    )
+    folds = genomix("check", "data.fa", "used.tsv", directory=leaking)
+    assert "fold 'f0' is looked at as the test split" in folds.stderr
+    assert folds.stdout.splitlines()[4].split()[:2] == ["all", "120"]
+
+
 def test_json_and_the_file_say_the_same(genomix, leaking):
     options = ("--splits", "splits.tsv", "--json", "-o", "checks.json", "--similarity", 0.8)
     done = genomix("check", "data.fa", "labels.tsv", *options, directory=leaking)

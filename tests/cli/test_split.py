@@ -155,6 +155,19 @@ def test_splits_from_a_file(genomix, place):
     assert folds.stderr.count("folds are made of the 24 records of train and val in the column split") == 1
 
 
+def test_unused_records_stay_so_and_are_counted(genomix, place, tmp_path):
+    lines = (place / "given.tsv").read_text().splitlines(keepends=True)
+    lines[1] = "\t".join([*lines[1].split("\t")[:2], "unused\n"])
+    (tmp_path / "labels.tsv").write_text("".join(lines))
+    done = split(genomix, place, labels=tmp_path / "labels.tsv")
+    assert done.stdout == "".join(lines)
+    assert re.search(r"train +val +test +unused +all\n", done.stderr)
+    assert "of 1 records that they are unused" in done.stderr
+    folds = split(genomix, place, "--folds", 3, labels=tmp_path / "labels.tsv")
+    assert [row["split"] for row in rows_of(folds.stdout)].count("unused") == 1
+    assert "the given test and unused records are held out\n" in folds.stderr
+
+
 def test_records_of_several_classes(genomix, place, tmp_path):
     labels = [row["id"] for row in rows_of((place / "labels.tsv").read_text())]
     write_table(

@@ -186,6 +186,8 @@ class TestStarting:
         assert adopt(source, None, None, {}).model.composition == KmerConfig()
         stated = adopt(source, None, None, {"model.composition.k": 3}).model.composition
         assert stated == KmerConfig(k=3)
+        both = {"model.composition.k": 3, "model.composition.inverse_regularisation": 1.0}
+        assert adopt(source, None, None, both).model.composition == make_config(None, None, both).model.composition
 
     def test_what_speaks_beside_the_network_is_of_this_training(self, whole, records, tmp_path):
         source = read_source(str(whole.model.path))
@@ -195,6 +197,8 @@ class TestStarting:
         again = adopt(read_source(str(alone.path)), None, None, {"model.composition": {"k": 4}})
         assert again.model.composition == KmerConfig(k=4)
         assert adopt(read_source(str(alone.path)), None, None, {}).model.composition is None
+        opened = adopt(read_source(str(alone.path)), None, None, {"model.composition": {}}).model.composition
+        assert opened == KmerConfig()
 
     def test_frozen_parts_drop_nothing_out(self, whole, records, tmp_path):
         """With all but the head frozen, what it reads is the same in each epoch: so is what a dropout would change."""

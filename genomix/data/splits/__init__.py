@@ -5,12 +5,13 @@ from genomix.data.splits.folds import from_folds, make_folds
 from genomix.data.splits.given import take_splits
 from genomix.data.splits.nearness import measure_nearness
 from genomix.data.splits.partition import from_column, make_splits
-from genomix.data.splits.parts import SPLIT_NAMES, Splits
+from genomix.data.splits.parts import SPLIT_NAMES, UNUSED, Splits
 from genomix.data.splits.table import (
     FoldTable,
     SplitTable,
     format_folds,
     format_splits,
+    is_table_of,
     read_folds,
     read_splits,
     write_folds,
@@ -19,6 +20,7 @@ from genomix.data.splits.table import (
 
 __all__ = [
     "SPLIT_NAMES",
+    "UNUSED",
     "FoldTable",
     "SplitTable",
     "Splits",
@@ -28,6 +30,7 @@ __all__ = [
     "format_splits",
     "from_column",
     "from_folds",
+    "is_table_of",
     "make_folds",
     "make_splits",
     "measure_nearness",

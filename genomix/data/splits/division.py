@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from genomix.config.schema import DataConfig
+from genomix.data.label_table import HELD_OUT_OF_FOLDS
 from genomix.data.labelled import LabelledRecords
 from genomix.data.splits.folds import from_folds, make_folds
 from genomix.data.splits.kinds import check_learnt, check_units, choose_kind, describe_unused, find_units
@@ -53,7 +54,8 @@ def divide_into_folds(
     The notes on all folds are with the first.
 
     `data.split` says how. `auto` and `given` take the column fold of the labels, if there is one. Of a column split
-    they hold the test records out of all folds, and divide the others by the groups, if there are any, or at random.
+    they hold the test and unused records out of all folds, and divide the others by the groups, if there are any, or at
+    random.
 
     Args:
         records: What to divide.
@@ -69,7 +71,7 @@ def divide_into_folds(
     notes = describe_unused(records, kind, needs_folds=True)
     unused, held_out = no_rows(), "test"
     if kind == "given" and records.splits is not None:
-        unused = np.flatnonzero(np.isin(records.splits, ["test", UNUSED]))
+        unused = np.flatnonzero(np.isin(records.splits, HELD_OUT_OF_FOLDS))
         held_out = "test and unused" if UNUSED in records.splits else "test"
     if kind == "given" and records.folds is not None:
         options = _options(records, data, seed, find_units(records, kind, data))

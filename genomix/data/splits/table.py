@@ -31,7 +31,7 @@ class FoldTable(NamedTuple):
         ids: Of the records (R,).
         labels: Of the records (R,).
         groups: What each record was kept together with (R,); None where there were no groups.
-        folds: The fold of each record (R,); "" for a record of a given test split, held out of all folds.
+        folds: The fold of each record (R,); "" for one that a given split calls test or unused, held out of all folds.
     """
 
     ids: list[str]
@@ -54,6 +54,12 @@ def format_splits(ids: Sequence[str], labels: Sequence[str], splits: Splits) -> 
     names = splits.names() if splits.fold else [name or UNUSED for name in splits.names()]
     columns["split"] = names
     return _format(columns, [row for row, name in enumerate(names) if name])
+
+
+def is_table_of(text: str, ids: Sequence[str], labels: Sequence[str], splits: Splits) -> bool:
+    """Whether a table is that of `format_splits`, be it with the records in no part or, as it used to be, without."""
+    header, *rows = format_splits(ids, labels, splits).splitlines(keepends=True)
+    return text in ("".join([header, *rows]), "".join([header, *(r for r in rows if not r.endswith(f"\t{UNUSED}\n"))]))
 
 
 def format_folds(

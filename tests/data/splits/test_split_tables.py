@@ -10,7 +10,9 @@ from genomix.data.label_table import read_labels
 from genomix.data.splits import (
     SPLIT_NAMES,
     Splits,
+    format_splits,
     from_folds,
+    is_table_of,
     make_folds,
     make_splits,
     read_folds,
@@ -104,6 +106,16 @@ def test_what_a_given_split_calls_unused_is_so_in_a_table_of_folds(tmp_path):
     write_folds(tmp_path / "folds.tsv", list("uvwxyz"), list("ababab"), folds, given)
     assert [row.split for row in read_labels(str(tmp_path / "folds.tsv"), refuse)] == ["train"] * 4 + given[4:]
     assert read_folds(tmp_path / "folds.tsv").folds == ["1", "2", "1", "2", "", ""]
+
+
+def test_a_table_of_before_without_unused_records_is_of_the_same_splits():
+    splits = Splits(np.array([0, 2]), np.array([3]), np.array([4]), unused=np.array([1]))
+    ids, labels = list("vwxyz"), list("abaab")
+    table = format_splits(ids, labels, splits)
+    older = table.replace("w\tb\tunused\n", "")
+    assert older != table
+    for text, same in ((table, True), (older, True), (older.replace("test", "val"), False), (table + table, False)):
+        assert is_table_of(text, ids, labels, splits) == same
 
 
 def test_records_held_out_of_all_folds_are_left_out_of_the_splits_of_one(tmp_path):
