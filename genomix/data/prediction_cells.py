@@ -20,7 +20,7 @@ RANGE_TOLERANCE = 1e-6
 UNKNOWN_LENGTH = -1
 
 
-def read_probabilities(cells: list[Any], *, multi_label: bool) -> np.ndarray | None:
+def parse_probabilities(cells: list[Any], *, multi_label: bool) -> np.ndarray | None:
     """Return the probabilities (C,) of a row, rescaled to sum to 1 unless `multi_label`; None if all are empty.
 
     Raises:
@@ -46,7 +46,7 @@ def read_probabilities(cells: list[Any], *, multi_label: bool) -> np.ndarray | N
     return row / row.sum()
 
 
-def read_length(cell: Any) -> int:
+def parse_length(cell: Any) -> int:
     """Return a length in bp; -1 where there is none.
 
     Raises:
@@ -59,7 +59,7 @@ def read_length(cell: Any) -> int:
     return int(cell)
 
 
-def read_statuses(cell: str, *, is_skipped: bool) -> tuple[str, ...]:
+def parse_statuses(cell: str, *, is_skipped: bool) -> tuple[str, ...]:
     """Return the statuses of a row, one at least.
 
     Raises:
@@ -73,7 +73,7 @@ def read_statuses(cell: str, *, is_skipped: bool) -> tuple[str, ...]:
     return (SKIPPED,)
 
 
-def read_labels(cell: str, row: np.ndarray, classes: list[str]) -> str:
+def parse_labels(cell: str, row: np.ndarray, classes: list[str]) -> str:
     """Return the labels of a row as written, in the order of the classes; else those that are likely enough.
 
     Raises:
@@ -85,7 +85,7 @@ def read_labels(cell: str, row: np.ndarray, classes: list[str]) -> str:
     return join_names([name for name in classes if name in stated])
 
 
-def read_path(cell: str, classes: list[str]) -> str:
+def parse_cut_label(cell: str, classes: list[str]) -> str:
     """Return a label that was cut off, as written.
 
     Raises:
@@ -96,7 +96,7 @@ def read_path(cell: str, classes: list[str]) -> str:
     return cell
 
 
-def read_label(cell: str, row: np.ndarray, classes: list[str]) -> str:
+def parse_label(cell: str, row: np.ndarray, classes: list[str]) -> str:
     """Return the label of a row as written, as two probabilities may be equal in print; else that of the highest.
 
     Raises:
@@ -107,7 +107,7 @@ def read_label(cell: str, row: np.ndarray, classes: list[str]) -> str:
     return cell or classes[int(row.argmax())]
 
 
-def read_label_set(cell: str, classes: list[str]) -> tuple[str, ...]:
+def parse_label_set(cell: str, classes: list[str]) -> tuple[str, ...]:
     """Return the classes of a cell; as a class may hold the separator, each is read as far as there is such a class.
 
     Raises:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from genomix.data.prediction_cells import (
-    read_label,
-    read_label_set,
-    read_labels,
-    read_length,
-    read_path,
-    read_probabilities,
-    read_statuses,
+    parse_cut_label,
+    parse_label,
+    parse_label_set,
+    parse_labels,
+    parse_length,
+    parse_probabilities,
+    parse_statuses,
 )
 from genomix.data.predictions import ABSTAINED, LABEL_SET, PROBABILITY_PREFIX, TRUNCATED
 from genomix.errors import DataError, NoInputError, Problems
@@ -153,19 +153,19 @@ def _collect(sheet: _Sheet, classes: list[str], *, multi_label: bool) -> Predict
             problems.add(f'{place}: record "{record_id}" is already at {places[record_id]}; keep one of them')
         places[record_id] = place
         try:
-            length = read_length(named.get("length", ""))
-            row = read_probabilities([named[PROBABILITY_PREFIX + label] for label in classes], multi_label=multi_label)
-            statuses = read_statuses(str(named.get("status", "")), is_skipped=row is None)
+            length = parse_length(named.get("length", ""))
+            row = parse_probabilities([named[PROBABILITY_PREFIX + label] for label in classes], multi_label=multi_label)
+            statuses = parse_statuses(str(named.get("status", "")), is_skipped=row is None)
             cell = str(named.get("label", ""))
             if ABSTAINED in statuses or row is None:
                 label = None
             elif multi_label:
-                label = read_labels(cell, row, classes)
+                label = parse_labels(cell, row, classes)
             elif TRUNCATED in statuses:
-                label = read_path(cell, classes)
+                label = parse_cut_label(cell, classes)
             else:
-                label = read_label(cell, row, classes)
-            label_set = read_label_set(str(named.get(LABEL_SET, "")), classes)
+                label = parse_label(cell, row, classes)
+            label_set = parse_label_set(str(named.get(LABEL_SET, "")), classes)
         except ValueError as error:
             problems.add(f'{place}: record "{record_id}": {error}')
             continue
