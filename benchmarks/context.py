@@ -3,10 +3,11 @@
     python benchmarks/context.py SETS_DIR/mito_insect_order --lengths 1024 4096 16384 whole --bases 500000000 \
         --seeds 0 1 2 --out runs --results context --plot context.png
 
---docs puts table and picture into docs/accuracy.md, between marks that are called `context SET`.
+--docs puts table and picture into docs/accuracy.md, between marks called `context SET`, or `context-epochs SET`.
 
-Every run reads the same number of bases in training (--bases; an epoch reads one crop of each record) or has the same
---budget. Both read the strand that is given, without the k-mers beside the network, which count whole records. "Mixing
+Every run reads the same number of bases in training (--bases; an epoch reads one crop of each record), has the same
+--budget, or takes the same number of --epochs: as many steps of as many records, so that longer crops read more. Both
+read the strand that is given, without the k-mers beside the network, which count whole records. "Mixing
 off" has model.encoder.link_scale=0, which makes every factor the identity: its positions see no further than the stem
 and each other's mean. Records longer than the context are covered by windows when they are judged, so that what a
 longer context adds is that far positions are seen together.
@@ -70,8 +71,8 @@ def plan(options: argparse.Namespace) -> tuple[list[Run], dict[Path, tuple[str, 
     Raises:
         UsageError, NoInputError, DataError: If an option, a model or the set is not as it should be.
     """
-    if (options.bases is None) == (options.budget is None):
-        raise UsageError("give --bases, which each run reads in training, or --budget, the time of each")
+    if [options.bases, options.budget, options.epochs].count(None) != 2:
+        raise UsageError("give --bases, which each run reads in training, --budget, the time of each, or --epochs")
     candidates = parse_candidates(options.models)
     folder = options.set_dir.resolve()
     (one,) = open_sets(folder.parent, [folder.name], options.judge, options.out)
@@ -79,9 +80,10 @@ def plan(options: argparse.Namespace) -> tuple[list[Run], dict[Path, tuple[str, 
     runs, places = [], {}
     for length in options.lengths:
         max_length = int(lengths.max()) if length is None else length
-        epochs = None if options.bases is None else count_epochs(options.bases, lengths, max_length)
+        epochs = options.epochs if options.bases is None else count_epochs(options.bases, lengths, max_length)
         flags = ("--max-length", str(max_length), *limits(options.budget, epochs))
         limit = {} if options.bases is None else {"budget": f"{options.bases:,} bases"}
+        limit |= {} if options.epochs is None else {"budget": f"{options.epochs} epochs"}
         at = f"context/{length or WHOLE}"
         added = runs_on(one, candidates, options, folder=at, flags=flags, judge=options.judge, **limit)
         places |= {run.path: (WHOLE if length is None else f"{length:,}", max_length) for run in added}
@@ -98,12 +100,14 @@ def main() -> int:
     )
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="MODEL", help=SYNTAX)
     parser.add_argument("--bases", type=int, help="that each run reads in training, in place of --budget")
+    parser.add_argument("--epochs", type=int, help="of each run, in place of --bases and --budget")
     parser.add_argument("--metric", choices=METRICS, default="accuracy")
     add_picture_options(parser)
     add_run_options(parser)
     add_judge_option(parser)
     options = parser.parse_args()
-    return perform_curve(*plan(options), options, kind="context", heading="context (bp)", axis="bases read at once")
+    kind = "context" if options.epochs is None else "context-epochs"
+    return perform_curve(*plan(options), options, kind=kind, heading="context (bp)", axis="bases read at once")
 
 
 if __name__ == "__main__":

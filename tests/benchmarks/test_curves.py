@@ -43,6 +43,17 @@ class TestContext:
         assert (off > 0).nonzero().flatten().tolist() == [20]
         assert (mixing > 0).sum() > 16
 
+    def test_as_many_epochs(self, make_set, trainer, call_script, capsys):
+        import context
+
+        assert call_script(context, make_set("mito"), "--lengths", 100, "whole", "--epochs", 7) == 0
+        lines = [" ".join(call) for call in trainer.calls]
+        assert all("--max-epochs 7 " in line for line in lines)
+        assert len(lines) == 4
+        assert "budget of a run: 7 epochs" in capsys.readouterr().out
+        with pytest.raises(UsageError, match="or --epochs"):
+            call_script(context, make_set("other"), "--epochs", 7, "--bases", 64000)
+
     def test_runs_table_and_picture(self, make_set, trainer, call_script, tmp_path, capsys):
         import context
 
