@@ -95,7 +95,8 @@ def check(
 
 def given_splits(records: LabelledRecords) -> Splits | None:
     """Return the splits that the labels have, or the first of their folds; no val is made where there is none."""
-    from genomix.data.splits import UNUSED, from_column, from_folds
+    from genomix.data.label_table import UNUSED
+    from genomix.data.splits import from_column, from_folds
 
     if records.splits is not None and (records.folds is None or {"val", "test"} & set(records.splits)):
         return from_column(records.splits, records.targets, val_fraction=0.0)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from genomix.data.label_table import UNUSED
 from genomix.data.labels import LabelledRecords
-from genomix.data.splits import SPLIT_NAMES, UNUSED, Splits, measure_nearness
+from genomix.data.splits import SPLIT_NAMES, Splits, measure_nearness
 
 WORDS = {
     "given": "as given",

@@ -12,6 +12,8 @@ from genomix.data.tables import Row, counted_cells, made_up_id, read_rows, split
 from genomix.errors import SHOWN, DataError, NoInputError, Problems
 
 COLUMNS = ("id", "label", "group", "split", "fold")
+UNUSED = "unused"
+"""The split of a record that is in none of train, val and test."""
 NUM_WITHOUT_HEADER = 4
 """So many columns may be told by their place alone."""
 SPLIT_WORDS = {
@@ -23,9 +25,9 @@ SPLIT_WORDS = {
     "dev": "val",
     "test": "test",
     "testing": "test",
-    "unused": "unused",
+    UNUSED: UNUSED,
 }
-HELD_OUT_OF_FOLDS = ("test", "unused")
+HELD_OUT_OF_FOLDS = ("test", UNUSED)
 """Splits whose records have no fold."""
 
 
@@ -55,6 +57,11 @@ class LabelRow:
     def place(self) -> str:
         """`file:line`."""
         return f"{self.source}:{self.line}"
+
+    @property
+    def should_have_fold(self) -> bool:
+        """Whether the fold must be filled in where others are: not for what is held out of all folds and has none."""
+        return self.fold is not None or self.split not in HELD_OUT_OF_FOLDS
 
 
 def read_labels(path: str, warn: Callable[[str], None], problems: Problems | None = None) -> list[LabelRow]:
@@ -135,9 +142,7 @@ class _Table:
         for column in ("group", "split"):
             self._check_filled(column, self.rows)
         self._map_splits()
-        self._check_filled(
-            "fold", [row for row in self.rows if row.fold is not None or row.split not in HELD_OUT_OF_FOLDS]
-        )
+        self._check_filled("fold", [row for row in self.rows if row.should_have_fold])
 
     def _read_header(self, first: Row) -> None:
         names = [cell.decode("utf-8", "replace").lower() for cell in first.cells]

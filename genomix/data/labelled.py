@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from genomix.data.label_sets import PLAIN, SEPARATOR, LabelKind, LabelSets, find_label_sets, split_labels
-from genomix.data.label_table import HELD_OUT_OF_FOLDS, LabelRow
+from genomix.data.label_table import LabelRow
 from genomix.data.levels import check_paths, join_path, split_path
 from genomix.data.store import Store
 from genomix.errors import SHOWN, Problems, UsageError
@@ -226,9 +226,7 @@ def _whole_column(rows: list[LabelRow], column: str, problems: Problems) -> list
 
 def _fold_column(rows: list[LabelRow], problems: Problems) -> list[str] | None:
     """Return the folds, if there are any; records of the splits test and unused may have none."""
-    folds = _whole_column(
-        [row for row in rows if row.fold is not None or row.split not in HELD_OUT_OF_FOLDS], "fold", problems
-    )
+    folds = _whole_column([row for row in rows if row.should_have_fold], "fold", problems)
     return [row.fold or "" for row in rows] if folds else None
 
 

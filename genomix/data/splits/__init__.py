@@ -5,7 +5,7 @@ from genomix.data.splits.folds import from_folds, make_folds
 from genomix.data.splits.given import take_splits
 from genomix.data.splits.nearness import measure_nearness
 from genomix.data.splits.partition import from_column, make_splits
-from genomix.data.splits.parts import SPLIT_NAMES, UNUSED, Splits
+from genomix.data.splits.parts import SPLIT_NAMES, Splits
 from genomix.data.splits.table import (
     FoldTable,
     SplitTable,
@@ -20,7 +20,6 @@ from genomix.data.splits.table import (
 
 __all__ = [
     "SPLIT_NAMES",
-    "UNUSED",
     "FoldTable",
     "SplitTable",
     "Splits",

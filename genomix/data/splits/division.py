@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from genomix.config.schema import DataConfig
-from genomix.data.label_table import HELD_OUT_OF_FOLDS
+from genomix.data.label_table import HELD_OUT_OF_FOLDS, UNUSED
 from genomix.data.labelled import LabelledRecords
 from genomix.data.splits.folds import from_folds, make_folds
 from genomix.data.splits.kinds import check_learnt, check_units, choose_kind, describe_unused, find_units
 from genomix.data.splits.notes import listed
 from genomix.data.splits.partition import from_column, make_splits
-from genomix.data.splits.parts import SPLIT_NAMES, UNUSED, Splits, no_rows
+from genomix.data.splits.parts import SPLIT_NAMES, Splits, no_rows
 from genomix.data.splits.units import Units
 from genomix.errors import Problems, UsageError
 

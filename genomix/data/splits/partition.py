@@ -11,9 +11,10 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from genomix.data.label_table import UNUSED
 from genomix.data.splits.assignment import assign_units, number_units, stratify
 from genomix.data.splits.notes import describe_parts, describe_straddling
-from genomix.data.splits.parts import SPLIT_NAMES, UNUSED, Splits
+from genomix.data.splits.parts import SPLIT_NAMES, Splits
 from genomix.errors import Problems
 
 ORDER = [0, 2, 1]

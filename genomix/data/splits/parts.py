@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 SPLIT_NAMES = ("train", "val", "test")
-UNUSED = "unused"
-"""What tables call records that are in none of these."""
 
 
 def no_rows() -> np.ndarray:

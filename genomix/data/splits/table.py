@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genomix.data.label_table import HELD_OUT_OF_FOLDS
-from genomix.data.splits.parts import SPLIT_NAMES, UNUSED, Splits
+from genomix.data.label_table import HELD_OUT_OF_FOLDS, UNUSED
+from genomix.data.splits.parts import SPLIT_NAMES, Splits
 from genomix.errors import DataError, NoInputError, Problems
 from genomix.files import atomic_path
 
