@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from measured import METRICS, TITLES, Row, Summary, best_of, conditions, markdown_table, mean_of, succeeded, summarise
@@ -16,6 +16,7 @@ NOTE = (
     "In brackets 95 % bootstrap intervals over the records of one training, averaged over seeds; behind ± the standard "
     "deviation over seeds. The best of a column is bold."
 )
+FAILED_NOTE = "Where runs failed the figure is the mean of the others: never bold, and behind all others in rank."
 
 
 def write_markdown(rows: Sequence[Row]) -> str:
@@ -30,60 +31,82 @@ def write_markdown(rows: Sequence[Row]) -> str:
 
 
 def set_table(rows: Sequence[Row]) -> str:
-    """Write the models on one set, the best MCC first, those behind that failed."""
+    """Write the models on one set, the best MCC first, those behind of which a run failed."""
     models = group(rows, "model")
     summaries = {
         name: {metric: summarise(succeeded(own), metric) for metric in METRICS} for name, own in models.items()
     }
-    best = {metric: best_of((one[metric] for one in summaries.values()), metric) for metric in METRICS}
+    best = {metric: best_without_failure(models.values(), metric) for metric in METRICS}
 
-    def place(name: str) -> float:
+    def place(name: str) -> tuple[bool, float]:
         found = summaries[name][METRICS[0]]
-        return float("inf") if found is None else -found.mean
+        return num_failed(models[name]) > 0, float("inf") if found is None else -found.mean
 
     lines = []
     for name in sorted(models, key=place):
-        cells = [cell(summaries[name][metric], best[metric]) for metric in METRICS]
+        failed = num_failed(models[name])
+        cells = [cell(summaries[name][metric], None if failed else best[metric]) for metric in METRICS]
         lines.append([f"`{name}`", *cells, *costs(models[name]), told(models[name])])
     columns = ["model", *(TITLES[metric] for metric in METRICS), "parameters", "training (s)", "epochs", "runs"]
     return markdown_table(columns, lines)
 
 
 def wide_table(rows: Sequence[Row], metric: str) -> str:
-    """Write one metric of all sets and models, the best of each set bold; what there are more of are the rows."""
-    models = list(group(rows, "model"))
-    if len(models) > len(group(rows, "set")):
-        return _long_table(rows, metric)
-    lines = []
-    for name, of_set in group(rows, "set").items():
-        own = group(succeeded(of_set), "model")
-        summaries = [summarise(own.get(model, []), metric) for model in models]
-        best = best_of(summaries, metric)
-        lines.append([name, *(short_cell(one, best) for one in summaries)])
-    return markdown_table(["set", *(f"`{model}`" for model in models)], lines)
+    """Write one metric of all sets and models, the best of each set bold; what there are more of are the rows.
 
-
-def _long_table(rows: Sequence[Row], metric: str) -> str:
-    """Write a row a model and a column a set, and the mean of a model's ranks on the sets it was run on.
-
-    One that failed is behind all others.
+    Where the models are the rows, the last column has the means of their ranks. A cell says if runs of it failed: then
+    it is never the best.
     """
     models, sets = list(group(rows, "model")), group(rows, "set")
-    places: dict[str, list[float]] = {model: [] for model in models}
-    cells: dict[str, list[str]] = {model: [] for model in models}
-    sign = -1 if HIGHER_IS_BETTER[metric] else 1
-    for of_set in sets.values():
+    cells: dict[str, dict[str, str]] = {}
+    for name, of_set in sets.items():
         own = group(of_set, "model")
-        found = {model: summarise(succeeded(own[model]), metric) for model in own}
-        best = best_of(found.values(), metric)
-        ranks = rankdata([float("inf") if one is None else sign * one.mean for one in found.values()])
-        for model, rank in zip(found, ranks.tolist(), strict=True):
-            places[model].append(rank)
-        for model in models:
-            cells[model].append(short_cell(found.get(model), best))
-    means = {model: fmean(ranks) for model, ranks in places.items()}
-    lines = [[f"`{model}`", *cells[model], f"{means[model]:.1f}"] for model in sorted(models, key=means.__getitem__)]
-    return markdown_table(["model", *sets, "mean rank"], lines)
+        best = best_without_failure(own.values(), metric)
+        cells[name] = {model: short_cell(own.get(model, []), metric, best) for model in models}
+    if len(models) > len(sets):
+        text = _long_table(rows, metric, cells)
+    else:
+        lines = [[name, *of_set.values()] for name, of_set in cells.items()]
+        text = markdown_table(["set", *(f"`{model}`" for model in models)], lines)
+    return f"{text}\n\n{FAILED_NOTE}" if num_failed(rows) else text
+
+
+def _long_table(rows: Sequence[Row], metric: str, cells: Mapping[str, Mapping[str, str]]) -> str:
+    """Write a row a model and a column a set, and the mean of the model's ranks, the best first.
+
+    Ranks are over the sets that all models were run on, which stands below unless these are all sets: to be the best
+    of few models, or on sets that are easy, is no better rank.
+
+    Args:
+        rows: The runs.
+        metric: What is ranked.
+        cells: What the table says, by set and model.
+    """
+    models, sets = list(group(rows, "model")), group(rows, "set")
+    common = [name for name, of_set in sets.items() if len(group(of_set, "model")) == len(models)]
+    ranks = [rank_models(sets[name], metric) for name in common]
+    means = {model: fmean(one[model] for one in ranks) if ranks else None for model in models}
+    lines = [
+        [f"`{model}`", *(of_set[model] for of_set in cells.values()), "-" if mean is None else f"{mean:.1f}"]
+        for model, mean in sorted(means.items(), key=lambda item: item[1] or 0.0)
+    ]
+    text = markdown_table(["model", *sets, "mean rank"], lines)
+    if not common:
+        return f"{text}\n\nThere is no mean rank: no set is one that all models were run on."
+    if others := [name for name in sets if name not in common]:
+        return f"{text}\n\nThe mean rank is over {', '.join(common)}: not all models were run on {', '.join(others)}."
+    return text
+
+
+def rank_models(rows: Sequence[Row], metric: str) -> dict[str, float]:
+    """Return the ranks of the models on one set, from 1; those of which a run failed share the last ones."""
+    models = group(rows, "model")
+    sign = -1 if HIGHER_IS_BETTER[metric] else 1
+    values = []
+    for own in models.values():
+        found = None if num_failed(own) else summarise(own, metric)
+        values.append(float("inf") if found is None else sign * found.mean)
+    return dict(zip(models, rankdata(values).tolist(), strict=True))
 
 
 def card_text(rows: Sequence[Row], model: str) -> str:
@@ -125,12 +148,24 @@ def cell(summary: Summary | None, best: float | None) -> str:
     return _bold(str(summary), summary, best) if summary else "-"
 
 
-def short_cell(summary: Summary | None, best: float | None) -> str:
-    """Write a metric without its interval; the best one bold."""
-    if summary is None:
-        return "-"
-    deviation = "" if summary.deviation is None else f" ± {summary.deviation:.3f}"
-    return _bold(f"{summary.mean:.3f}{deviation}", summary, best)
+def short_cell(rows: Sequence[Row], metric: str, best: float | None) -> str:
+    """Write a metric of runs that differ in their seed, without its interval; the best one bold, if no run failed."""
+    summary, failed = summarise(succeeded(rows), metric), num_failed(rows)
+    text = "-"
+    if summary is not None:
+        deviation = "" if summary.deviation is None else f" ± {summary.deviation:.3f}"
+        text = _bold(f"{summary.mean:.3f}{deviation}", summary, None if failed else best)
+    return f"{text} ({failed} of {len(rows)} failed)" if failed else text
+
+
+def num_failed(rows: Sequence[Row]) -> int:
+    """Count the runs that failed."""
+    return len(rows) - len(succeeded(rows))
+
+
+def best_without_failure(groups: Iterable[Sequence[Row]], metric: str) -> float | None:
+    """Return the best mean of groups of runs of which none failed; None where there is no such group."""
+    return best_of((summarise(own, metric) for own in groups if not num_failed(own)), metric)
 
 
 def costs(rows: Sequence[Row]) -> list[str]:

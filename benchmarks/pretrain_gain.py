@@ -2,10 +2,12 @@
 
     python benchmarks/pretrain_gain.py SETS_DIR/gue_tf_3 --out gain --budget 10m --pretrain-budget 30m --seeds 0 1 2
 
-Pretrained is on the set's own training sequences, all of them whatever the fraction, or on `--pretrain-on FASTA`,
-once a seed. Both trainings have the same settings, seed and records. All is judged on the validation records, which
-choose the epoch as well; no record of the test split is read by any of it. A run that is complete is not repeated,
-and one that was stopped goes on. Writes RESULTS.tsv, a row a run, and RESULTS.md, a row a fraction.
+Pretrained is once a seed, on the set's own training sequences, all of them whatever the fraction; where the set names
+no val, without those that the seed makes val. Or on `--pretrain-on FASTA`, which is taken as it is. Both trainings
+have the same settings, seed and records. All is judged on the validation records, which choose the epoch as well; no
+record of the test split is read by any of it. A run that is complete is not repeated, one that was stopped goes on, and
+one that is now asked for otherwise, or with other data, is said to be, and made anew. Writes RESULTS.tsv, a row a run,
+and RESULTS.md, a row a fraction.
 """
 
 from __future__ import annotations
@@ -14,45 +16,76 @@ import argparse
 import csv
 import io
 import json
+import shutil
 import statistics
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from learning_curve import draw_records, parse_fraction
-from sets import open_sets, read_split, write_table
+from runs import call
+from sets import DataSet, open_sets, read_split, write_table
 
-from genomix.checkpoint import BEGUN, META, METRICS, is_complete
+from genomix.checkpoint import BEGUN, META, METRICS, WEIGHTS, is_complete
+from genomix.data.labels import LabelRow
 from genomix.data.store import build_store
 from genomix.data.vocabulary import decode
-from genomix.files import atomic_path, write_text
+from genomix.files import atomic_path, hash_file, write_text
 
 STARTS = ("scratch", "pretrained")
 METRIC_NAMES = ("accuracy", "mcc", "f1_macro", "log_loss")
 
 
-def run(words: Sequence[str], path: Path) -> None:
-    """Run a command of genomix that leaves a run directory, or go on with it, unless it is complete.
+def run(words: Sequence[str], data: Mapping[str, str], path: Path, threads: int) -> None:
+    """Run a command of genomix that leaves a run directory, or go on with it, unless that is done.
+
+    Args:
+        words: The command, without the run directory.
+        data: The sha256 of what it reads, by the names that the run states them by.
+        path: The run directory. Beside it stands what was asked for.
+        threads: That the words name.
 
     Raises:
-        SystemExit: If it fails, or what is there was begun otherwise.
+        SystemExit: If it fails, or something is there that this script did not make.
     """
-    asked = path.with_name(f"{path.name}.json")
-    stated = json.dumps(list(words))
-    if path.is_dir() and (not asked.is_file() or asked.read_text(encoding="utf-8") != stated):
-        sys.exit(f"{path}: was asked for with other words; name another --out, or remove it")
-    if (path / BEGUN).is_file() and is_complete(path):
+    record, asked = path.with_name(f"{path.name}.json"), {"arguments": [*words], "data": {**data}}
+    if path.exists() and not record.is_file():
+        sys.exit(f"{path}: was not made by this command; move it away, or name another --out")
+    if record.is_file() and _read_asked(record, path) != asked:
+        print(f"{path}: was made with other settings or data; it is made anew", file=sys.stderr, flush=True)
+        shutil.rmtree(path, ignore_errors=True)
+    if not (path / BEGUN).is_file():
+        shutil.rmtree(path, ignore_errors=True)
+    elif is_complete(path):
         return
-    write_text(asked, stated)
-    where = ["--resume", str(path)] if (path / BEGUN).is_file() else ["-o", str(path)]
-    again = [words[0]] if where[0] == "--resume" else list(words)
-    done = subprocess.run(
-        [sys.executable, "-m", "genomix", *again, *where, "--quiet"], stdout=subprocess.DEVNULL, check=False
-    )
+    write_text(record, json.dumps(asked, indent=1) + "\n")
+    done = call([*words, "--resume", str(path), "--quiet"], threads)
+    sys.stderr.write(done.stderr)
     if done.returncode:
         sys.exit(done.returncode)
+
+
+def _read_asked(record: Path, path: Path) -> dict[str, Any]:
+    """Return what a run was asked for; where that is words alone, as it once was, the run itself tells of its data."""
+    stated = json.loads(record.read_text(encoding="utf-8"))
+    if isinstance(stated, dict):
+        return stated
+    meta = json.loads((path / META).read_text(encoding="utf-8")) if (path / META).is_file() else {"inputs": {}}
+    source = meta.get("training", {}).get("init_from")
+    return {"arguments": stated, "data": meta["inputs"] | ({"init_from": source["sha256"]} if source else {})}
+
+
+def write_corpus(one: DataSet, rows: Sequence[LabelRow], seed: int, place: Path) -> Path:
+    """Write what is pretrained on with a seed, and return the file: all records that are for training with that seed.
+
+    Where the set names no val, the seed makes some of its training records val, and they are not in it.
+    """
+    own_val = any(row.split == "val" for row in rows)
+    path = place / ("train.fa" if own_val else f"train-{seed}.fa")
+    train_ids = {row.id for row in draw_records(rows, 1.0, seed) if row.split == "train"}
+    write_training_sequences(one.data.sequences, train_ids, path)
+    return path
 
 
 def write_training_sequences(sequences: Path, train_ids: set[str], path: Path) -> None:
@@ -64,6 +97,11 @@ def write_training_sequences(sequences: Path, train_ids: set[str], path: Path) -
                 file.write(f">{name}\n{decode(store.tokens(row))}\n")
 
 
+def hash_sequences(path: Path) -> str:
+    """Return the sha256 of sequences as a run states it, of a file or of all in a directory."""
+    return build_store([str(path)], on_invalid="mask", unique_ids=False, log=lambda _: None).sha256
+
+
 def perform(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Pretrain and train whatever is not done yet, and return a row a run."""
     folder = options.set_dir.resolve()
@@ -71,11 +109,6 @@ def perform(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = read_split(one.data.labels)
     place = one.folder / "pretrain_gain"
     place.mkdir(parents=True, exist_ok=True)
-    corpus = options.pretrain_on
-    if corpus is None:
-        corpus = place / "train.fa"
-        if not corpus.is_file():
-            write_training_sequences(one.data.sequences, {row.id for row in rows if row.split == "train"}, corpus)
     settings = [word for text in options.set for word in ("--set", text)]
     model = ["--model", options.model, *settings]
     machine = ["--threads", str(options.threads), "--device", options.device]
@@ -83,8 +116,10 @@ def perform(options: argparse.Namespace) -> list[dict[str, Any]]:
     for seed in options.seeds:
         common = ["--seed", str(seed), *machine]
         first = place / f"pretrained-{seed}"
-        words = ["pretrain", str(corpus), "--on-invalid", "mask", *model, *common]
-        run([*words, "--budget", options.pretrain_budget, "--max-epochs", str(options.pretrain_epochs)], first)
+        corpus = options.pretrain_on or write_corpus(one, rows, seed, place)
+        words = ["pretrain", str(corpus), "--on-invalid", "mask", *model, *common, "--budget", options.pretrain_budget]
+        words += ["--max-epochs", str(options.pretrain_epochs)]
+        run(words, {"sequences": hash_sequences(corpus)}, first, options.threads)
         length = json.loads((first / BEGUN).read_text(encoding="utf-8"))["config"]["model"]["max_length"]
         for fraction in sorted(options.fractions):
             labels = place / f"labels-{fraction:g}-{seed}.tsv"
@@ -94,10 +129,13 @@ def perform(options: argparse.Namespace) -> list[dict[str, Any]]:
                 path = place / f"{start}-{fraction:g}-{seed}"
                 # the length that pretraining has decided holds for both
                 same = ["--set", f"model.max_length={length or _length(first)}"]
-                begin = ["--init-from", str(first), *settings, *same] if start == "pretrained" else [*model, *same]
+                begin, data = [*model, *same], one.data.hashes | {"labels": hash_file(labels)}
+                if start == "pretrained":
+                    begin = ["--init-from", str(first), *settings, *same]
+                    data |= {"init_from": hash_file(first / WEIGHTS)}
                 given = [str(one.data.sequences), str(labels), "--on-missing", "skip", "--on-invalid", "mask"]
                 kept = ["--no-baselines", "--no-checks", "--budget", options.budget, *common]
-                run(["train", *given, *begin, *kept], path)
+                run(["train", *given, *begin, *kept], data, path, options.threads)
                 num_records = sum(row.split == "train" for row in drawn)
                 found.append(read_row(path, start, fraction, seed, num_records) | {"set": one.name})
     return found

@@ -107,6 +107,13 @@ def test_where_no_record_is_wrong_losses_have_no_interval():
     assert "no interval" not in none_right.notes[0]
 
 
+def test_of_one_record_losses_have_no_interval():
+    found = compute_metrics([1], [[0.7, 0.3]], ["a", "b"])
+    assert {"log_loss", "brier", "ece"}.isdisjoint(found.intervals)
+    assert found.values["log_loss"] == pytest.approx(-np.log(0.3))
+    assert any("with one record seen, log_loss, brier and ece have no interval" in note for note in found.notes)
+
+
 def test_a_model_that_always_says_the_same_is_not_known_to_have_no_skill():
     targets = np.array([0] * 40 + [1] * 10)
     found = compute_metrics(targets, np.tile([0.7, 0.3], (50, 1)), ["a", "b"], num_resamples=100)

@@ -102,3 +102,11 @@ def test_reliability_counts_every_decision():
 def test_impossible_values(targets, probabilities, message):
     with pytest.raises(ValueError, match=message):
         MultiLabelRecords(targets, probabilities)
+
+
+def test_a_resample_without_any_label_is_left_out_in_silence():
+    targets = np.array([[1, 0], [0, 0], [0, 0], [0, 0]])
+    probabilities = np.array([[0.9, 0.2], [0.1, 0.2], [0.3, 0.2], [0.2, 0.1]])
+    found = compute_metrics(targets, probabilities, ["a", "b"])  # a warning of numpy would be an error
+    assert found.values["f1_macro"] == 1
+    assert any("f1_macro" in note for note in found.notes)

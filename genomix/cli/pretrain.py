@@ -139,7 +139,7 @@ def _perform(request: Request, *, dry_run: bool) -> None:
     from genomix.train.checkpoints import EVERY_S
 
     check(request.begun.config)
-    if not dry_run and not settle(request):
+    if (not dry_run or request.resume) and not settle(request):
         return
     threads = set_threads(request.threads)
     keep_freed_memory()

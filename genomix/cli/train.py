@@ -120,12 +120,13 @@ def train(
     """Train a classifier and measure it on records it has not seen, beside the k-mer and majority baselines."""
     stop = training_options.watch(context, max_time)
 
-    from genomix.cli.resuming import Request
+    from genomix.cli.resuming import Request, settle
     from genomix.cli.training import perform
     from genomix.config import PRESETS, KmerConfig, make_config
     from genomix.distributed import find_ranks
     from genomix.train.begun import Begun
     from genomix.train.init import adopt, check_freezing, read_source
+    from genomix.train.lineage import check_apart
 
     options.start_log(quiet=quiet, silent=not find_ranks().is_first)
     overrides = (
@@ -169,6 +170,9 @@ def train(
     if resume is None or inputs:
         check_freezing(resolved, source and source.init_from)
     _check_several(folds, ensemble, only)
+    path = _member_path(Path(resume or out or "run"), folds, only)
+    if init_from is not None and resume is None:
+        check_apart(init_from, path)
     options.check_splits(split, splits_path)
     training_options.check_resume(resume, out, force=force)
     if devices is not None and devices < 1:
@@ -194,7 +198,7 @@ def train(
     )
     request = Request(
         begun=begun,
-        path=_member_path(Path(resume or out or "run"), folds, only),
+        path=path,
         resume=resume is not None,
         states_settings=bool(
             overrides or model or config or folds or ensemble or labels or pairs or splits_path or init_from
@@ -210,7 +214,8 @@ def train(
     if dry_run:
         from genomix.cli.dry_run import rehearse
 
-        rehearse(begun, device, threads)
+        if resume is None or settle(request):
+            rehearse(request.begun, device, threads)
         return
     if code := perform(request):
         raise typer.Exit(code)

@@ -131,9 +131,9 @@ class TrainingConfig(Section):
     Attributes:
         reverse_complement: Read half of the pieces from the other strand; None for yes, unless k-mers counted on the
             strand that is given tell the classes apart better than k-mers of both.
-        mask_fraction: Share of the bases that a network does not see, others in each step; None for a fifth where up
-            to 10,000 training records are read whole, and none where they are more, or cropped, which is other bases
-            anyway.
+        mask_fraction: Share of the bases that a network does not see, up to a half, others in each step; None for a
+            fifth where up to 10,000 training records are read whole, and none where they are more, or cropped, which
+            is other bases anyway.
         mixup: Alpha of Beta(alpha, alpha), of which the share is drawn that a record keeps where the pooled vectors,
             and the losses, of the records that are computed at once are mixed by twos; 0 for records as they are.
         first_length: Crops are so long in the first epoch, in bp, and double at equal shares of the epochs; None for
@@ -163,7 +163,7 @@ class TrainingConfig(Section):
     batch_bases: PositiveInt | None = None
     classes: Literal["natural", "weighted", "sampled"] = "natural"
     reverse_complement: bool | None = None
-    mask_fraction: Fraction | None = None
+    mask_fraction: Annotated[float, Field(ge=0, le=0.5)] | None = None
     mixup: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     first_length: PositiveInt | None = None
     full_length_share: Annotated[float, Field(gt=0, le=1)] = 0.3

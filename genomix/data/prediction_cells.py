@@ -46,6 +46,38 @@ def parse_probabilities(cells: list[Any], *, multi_label: bool) -> np.ndarray | 
     return row / row.sum()
 
 
+def parse_confidence(cell: Any) -> float | None:
+    """Return the probability of the label of a row; None where the table does not say it.
+
+    Raises:
+        ValueError: It is no number from 0 to 1.
+    """
+    if cell == "":
+        return None
+    try:
+        confidence = float(cell)
+    except ValueError:
+        confidence = math.nan
+    if not -RANGE_TOLERANCE <= confidence <= 1 + RANGE_TOLERANCE:
+        raise ValueError(
+            f"the confidence {cell!r} is no number from 0 to 1: it is the probability of the label; mend it, or leave "
+            "out the column"
+        )
+    return min(max(confidence, 0.0), 1.0)
+
+
+def find_confidence(row: np.ndarray, label: str | None, classes: list[str], *, multi_label: bool) -> float:
+    """Return how probable the label of a row (C,) is: of several labels, the least certain decision.
+
+    A label that was cut off is as probable as all classes that it is the beginning of.
+    """
+    if multi_label:
+        return float(np.maximum(row, 1 - row).min())
+    if label is None or label in classes:
+        return float(row.max())
+    return float(row[[name.startswith(label + LEVEL_SEPARATOR) for name in classes]].sum())
+
+
 def parse_length(cell: Any) -> int:
     """Return a length in bp; -1 where there is none.
 

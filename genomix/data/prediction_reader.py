@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from genomix.data.prediction_cells import (
+    find_confidence,
+    parse_confidence,
     parse_cut_label,
     parse_label,
     parse_label_set,
@@ -35,7 +37,8 @@ class PredictionTable:
         ids: The records' ids.
         lengths: Int64 (R,), in bp; -1 where the table has none.
         labels: The predicted labels; None for skipped records, and where the model was not sure enough.
-        confidence: Float64 (R,), the highest probability; NaN for skipped records.
+        confidence: Float64 (R,), how probable the label is, as the table says, or else as its probabilities do; NaN for
+            skipped records.
         probabilities: Float64 (R, C), rows sum to 1; NaN for skipped records.
         classes: The C labels, in the order of the columns.
         statuses: One tuple per record; holds `skipped` exactly if there are no probabilities.
@@ -61,7 +64,7 @@ class PredictionTable:
     @property
     def is_skipped(self) -> np.ndarray:
         """Bool (R,), True for records without probabilities."""
-        return np.isnan(self.confidence)
+        return np.isnan(self.probabilities[:, 0])
 
 
 def read_predictions(path: str | Path, *, multi_label: bool = False) -> PredictionTable:
@@ -139,7 +142,7 @@ def _collect(sheet: _Sheet, classes: list[str], *, multi_label: bool) -> Predict
     problems = Problems()
     table = PredictionTable([], np.empty(0), [], np.empty(0), np.empty(0), classes, [], [])
     table.label_sets = [] if LABEL_SET in sheet.header else None
-    lengths, probabilities = [], []
+    lengths, probabilities, confidences = [], [], []
     places: dict[str, str] = {}
     for place, cells in sheet.rows:
         if len(cells) != len(sheet.header):
@@ -165,6 +168,7 @@ def _collect(sheet: _Sheet, classes: list[str], *, multi_label: bool) -> Predict
                 label = parse_cut_label(cell, classes)
             else:
                 label = parse_label(cell, row, classes)
+            confidence = None if row is None else parse_confidence(named.get("confidence", ""))
             label_set = parse_label_set(str(named.get(LABEL_SET, "")), classes)
         except ValueError as error:
             problems.add(f'{place}: record "{record_id}": {error}')
@@ -176,9 +180,14 @@ def _collect(sheet: _Sheet, classes: list[str], *, multi_label: bool) -> Predict
         if table.label_sets is not None:
             table.label_sets.append(label_set)
         lengths.append(length)
-        probabilities.append(np.full(len(classes), np.nan) if row is None else row)
+        if row is None:
+            row, confidence = np.full(len(classes), np.nan), np.nan
+        elif confidence is None:
+            confidence = find_confidence(row, label, classes, multi_label=multi_label)
+        probabilities.append(row)
+        confidences.append(confidence)
     problems.raise_if_any()
     table.lengths = np.array(lengths, dtype=np.int64)
     table.probabilities = np.array(probabilities, dtype=np.float64).reshape(-1, len(classes))
-    table.confidence = table.probabilities.max(axis=1)
+    table.confidence = np.array(confidences, dtype=np.float64)
     return table

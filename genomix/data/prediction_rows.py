@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PARQUET_GROUP_ROWS = 8192
+LEAST = 1e-4
+"""From which on 6 decimals have 3 digits at least."""
 
 
 class TextRows:
-    """Rows separated by tabs without quotes, or by commas with quotes where needed; numbers have 6 decimals.
+    """Rows separated by tabs without quotes, or by commas with quotes where needed; numbers as `show` gives them.
 
     Args:
         text: Where they go.
@@ -42,13 +44,18 @@ class TextRows:
         """
         for cells in rows:
             try:
-                self._rows.writerow([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in cells])
+                self._rows.writerow([show(cell) if isinstance(cell, float) else cell for cell in cells])
             except csv.Error as error:
                 text = next((cell for cell in cells if isinstance(cell, str) and set("\t\r\n") & set(cell)), cells[0])
                 message = f"{text!r} has a tab or a line break, which this table cannot hold; write .csv or .parquet"
                 raise DataError(message) from error
         if self._flush:
             self._text.flush()
+
+
+def show(number: float) -> str:
+    """Write a probability with 6 decimals, and below 0.0001 with 4 digits: how small it is decides the log loss."""
+    return f"{number:.6f}" if abs(number) >= LEAST or not number else f"{number:.4g}"
 
 
 class ParquetRows:

@@ -85,8 +85,8 @@ class PredictionWriter:
     """Writes predictions to stdout or to a file that appears whole, under its name, when the `with` block ends well.
 
     The format follows the suffix: `.tsv` and `.txt` (and stdout) separated by tabs without quotes, `.csv` with quotes
-    where needed, either with `.gz` after it, and `.parquet`. The text formats write numbers with 6 decimals, and the
-    same rows always give the same bytes.
+    where needed, either with `.gz` after it, and `.parquet`. The text formats write numbers with 6 decimals, those
+    below 0.0001 with 4 digits, and the same rows always give the same bytes.
 
     Args:
         path: The file, or `-` for stdout.

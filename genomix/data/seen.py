@@ -47,10 +47,20 @@ def remember(store: Store, rows: np.ndarray) -> Seen | None:
     return Seen(sketches.k, sketches.fraction, sketches.hashes, sketches.starts)
 
 
-def find_near_duplicates(store: Store, rows: np.ndarray, several: Iterable[Seen]) -> np.ndarray:
-    """Return which records of a store are as good as copies of a training record, or of a part of one, bool (Q,).
+class Likeness(NamedTuple):
+    """How records stand to training records.
 
-    They are those of a similarity of 0.9 or more on either strand; of records with few hashes nothing is said.
+    Attributes:
+        alike: Are as good as copies of one, or of a part of one: of a similarity of 0.9 or more on either strand (Q,).
+        told: Have hashes enough for that to be said (Q,).
+    """
+
+    alike: np.ndarray
+    told: np.ndarray
+
+
+def compare_with_seen(store: Store, rows: np.ndarray, several: Iterable[Seen]) -> Likeness:
+    """Return which records of a store are as good as copies of a training record.
 
     Args:
         store: The encoded bases.
@@ -59,10 +69,12 @@ def find_near_duplicates(store: Store, rows: np.ndarray, several: Iterable[Seen]
     """
     from genomix.data.similarity import Sketches, nearest, sketch
 
-    found = np.zeros(len(rows), bool)
+    alike, told = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
     for seen in several:
         known = Sketches(*seen)
         known = known.take(np.flatnonzero(known.sizes >= FEWEST_HASHES))
         asked = sketch(store, rows, like=known)
-        found |= (nearest(asked, known).similarity >= NEAR_DUPLICATE) & (asked.sizes >= FEWEST_HASHES)
-    return found
+        enough = asked.sizes >= FEWEST_HASHES
+        told |= enough
+        alike |= (nearest(asked, known).similarity >= NEAR_DUPLICATE) & enough
+    return Likeness(alike, told)

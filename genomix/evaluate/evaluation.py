@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genomix import checkpoint
+from genomix.checkpoint.lineage import find_familiar
 from genomix.data.labels import LabelledRecords, read_labels
 from genomix.data.levels import Levels, check_paths, measure_levels
 from genomix.data.prediction_reader import read_predictions
 from genomix.data.predictions import ABSTAINED, TRUNCATED, PredictionRow
-from genomix.data.seen import NEAR_DUPLICATE, find_near_duplicates
-from genomix.data.splits import read_splits
+from genomix.data.seen import NEAR_DUPLICATE
 from genomix.errors import DataError, Problems, UsageError
 from genomix.evaluate.truth import as_deep, canonical, choose, spell, to_targets, unique_labels
 from genomix.metrics import Metrics, compute_metrics
@@ -87,13 +85,7 @@ def evaluate_model(
     if not model.is_multi_label:
         labels = spell(labels, classes)
     targets = to_targets(named, labels, classes, "this model", multi_label=model.is_multi_label)
-    used = set[str]().union(*(_used_in_training(member.model.path) for member in scorer.members)) & set(ids)
-    if used:
-        warn(
-            f"{len(used)} of {len(ids)} records were used in training (to learn from, or to choose the epoch by): "
-            "this is no measure of how new records will fare"
-        )
-    _warn_of_near_duplicates(scorer, records, [i for n, i in enumerate(chosen.tolist()) if ids[n] not in used], warn)
+    _warn_of_familiar(scorer, records, chosen, warn)
     stored = (StoredRecord(records.store, int(records.indices[i])) for i in chosen)
     rows = list(map(answers.complete, scorer.predict(stored)))
     probabilities = stack_probabilities(rows)
@@ -187,25 +179,21 @@ def _answer(row: PredictionRow, classes: Sequence[str], label: str) -> str | Non
     return as_deep(answer, label) if TRUNCATED in row.statuses else answer
 
 
-def _warn_of_near_duplicates(
-    scorer: AnyScorer, records: LabelledRecords, chosen: list[int], warn: Callable[[str], None]
+def _warn_of_familiar(
+    scorer: AnyScorer, records: LabelledRecords, chosen: np.ndarray, warn: Callable[[str], None]
 ) -> None:
-    """Say how many of these records, none of which was used in training, are as good as copies of some that were."""
-    references = [member.model.reference for member in scorer.members if member.model.reference is not None]
+    """Say how many of these records were used in training, and how many others are as good as copies of some."""
     rows = records.indices[chosen]
-    found = find_near_duplicates(records.store, rows, [one.seen for one in references if one.seen is not None])
-    if found.any():
-        first = records.store.ids[int(rows[np.argmax(found)])]
+    used, alike = find_familiar([member.model.path for member in scorer.members], records.store, rows)
+    if used.any():
         warn(
-            f"{int(found.sum())} of {len(chosen)} records that were not used in training, such as {first!r}, are "
+            f"{used.sum()} of {len(rows)} records were used in training (to learn from, or to choose the epoch by): "
+            "this is no measure of how new records will fare"
+        )
+    if alike.any():
+        first = records.store.ids[int(rows[np.argmax(alike)])]
+        warn(
+            f"{alike.sum()} of {len(rows) - used.sum()} records that were not used in training, such as {first!r}, are "
             f"nearly the same as some that were, or as a part of one (similarity {NEAR_DUPLICATE:g} or more, on either "
             "strand): of these the model may know the answer by heart"
         )
-
-
-def _used_in_training(directory: Path) -> set[str]:
-    path = directory / checkpoint.SPLITS
-    if not path.is_file():
-        return set()
-    table = read_splits(path)
-    return {table.ids[row] for part in (table.splits.train, table.splits.val) for row in part.tolist()}

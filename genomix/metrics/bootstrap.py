@@ -126,7 +126,10 @@ def note_on_certainty(is_right: np.ndarray, confidence_level: float) -> str | No
     if 0 < num_right < num_records:
         return None
     exact = binomtest(num_right, num_records).proportion_ci(confidence_level, method="exact")
-    unseen = "; with no wrong one seen, log_loss, brier and ece have no interval" if num_right else ""
+    unseen = ""
+    if num_right or num_records == 1:
+        why = "no wrong one" if num_right else "one record"
+        unseen = f"; with {why} seen, log_loss, brier and ece have no interval"
     return (
         f"{num_right} of {num_records} records are right, so that resampling them shows no spread; by the exact "
         f"binomial interval (Clopper and Pearson 1934) the accuracy may be {exact.low:.3f} to {exact.high:.3f}{unseen}"

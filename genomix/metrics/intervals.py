@@ -50,7 +50,7 @@ def intervals_of(
 
     A loss has a `mean_interval`, the calibration error a `gap_interval`, every other metric a `score_interval`. A
     metric that fewer than half of the resamples define has none, nor have losses and calibration error where no record
-    is wrong.
+    is wrong, or where there is one record.
     """
     num_records, num_classes = records.probabilities.shape
     sizes, right = records.is_true.sum(axis=0), (records.is_true * records.is_predicted).sum(axis=0)
@@ -58,7 +58,7 @@ def intervals_of(
     intervals = {}
     for name, found in resampled.items():
         drawn, value = defined(found.drawn[run]), float(found.values[run])
-        if drawn is None or (name in OF_ERRORS and records.is_right.all()):
+        if drawn is None or (name in OF_ERRORS and (records.is_right.all() or num_records == 1)):
             continue
         if name in LOSSES:
             intervals[name] = mean_interval(value, drawn, num_records, confidence_level)

@@ -130,15 +130,15 @@ class Resamples:
     def balanced_accuracy(self) -> np.ndarray:
         """Mean recall over the classes that have records."""
         correct, true, _ = self.counts
-        return np.nan_to_num(ratio(correct, true)).sum(axis=0) / (true > 0).sum(axis=0)
+        return ratio(np.nan_to_num(ratio(correct, true)).sum(axis=0), (true > 0).sum(axis=0))
 
     def f1_macro(self) -> np.ndarray:
         """Mean F1 over the classes that have records or were predicted."""
-        return self.f1.sum(axis=0) / (self.counts.true + self.counts.predicted > 0).sum(axis=0)
+        return ratio(self.f1.sum(axis=0), (self.counts.true + self.counts.predicted > 0).sum(axis=0))
 
     def f1_weighted(self) -> np.ndarray:
         """Mean F1 over the classes, weighted by their records."""
-        return (self.f1 * self.counts.true).sum(axis=0) / self.total
+        return ratio((self.f1 * self.counts.true).sum(axis=0), self.total)
 
     def mcc(self) -> np.ndarray:
         """Matthews correlation (Gorodkin 2004): 0 if one class only was predicted, undefined if one has all records."""

@@ -116,4 +116,4 @@ def _resolve(config: Config, division: Division, device: str) -> tuple[Config, l
     like.model = wanted.model_copy(update={"pooling": "mean"})
     resolved, others = resolve(like, windows, division.val.num_bases, NUM_BASES, device)
     resolved.model = check(resolved).model_copy(update={"pooling": wanted.pooling})
-    return resolved, said + others
+    return resolved, [sentence for sentence in said + others if not sentence.startswith("model.pooling")]

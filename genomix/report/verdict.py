@@ -104,7 +104,8 @@ def _limits(results: Results) -> list[str]:
         sentences.append("No k-mer baseline was measured, so nothing here says whether k-mer counts do as well.")
     if results.split == "val":
         sentences.append(
-            "There was no test split: these records also chose the epoch or the calibration: new ones may fare worse."
+            "There was no test split: these records also chose the epoch, the k-mers and the calibration: new ones may "
+            "fare worse."
         )
     if results.split is None:
         sentences.append("Nothing here says whether the model has seen these records before.")

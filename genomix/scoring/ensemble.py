@@ -32,7 +32,7 @@ class Ensemble:
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
-        """Check that the models have the same classes.
+        """Check that the models have the same classes, and the same number of them a record.
 
         Raises:
             UsageError: If some have others than the first; all of them are named.
@@ -44,6 +44,13 @@ class Ensemble:
                 problems.add(
                     f"{member.model.path}: has other classes ({_named(member)}) than {first.model.path} "
                     f"({_named(first)}); only models of the same classes go together"
+                )
+            elif member.model.is_multi_label != first.model.is_multi_label:
+                kinds = "one label a record", "several labels a record, or none"
+                ours, theirs = (kinds[one.model.is_multi_label] for one in (first, member))
+                problems.add(
+                    f"{member.model.path}: was trained for {theirs}, and {first.model.path} for {ours}; only models "
+                    "trained for the same go together"
                 )
         problems.raise_if_any(UsageError)
 

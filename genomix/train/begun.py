@@ -74,7 +74,7 @@ class Begun(BaseModel):
             "labels": self.labels and _absolute(self.labels),
             "class_files": [(name, _absolute(path)) for name, path in self.class_files],
             "splits_path": self.splits_path and _absolute(self.splits_path),
-            "init_from": self.init_from and self.init_from.model_copy(update={"path": _absolute(self.init_from.path)}),
+            "init_from": self.init_from and self.init_from.located(),
         }
         return self.model_copy(update=places)
 

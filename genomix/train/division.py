@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from genomix.config import Config, NetworkConfig
+from genomix.config import Config, KmerConfig, NetworkConfig
 from genomix.data.curriculum import Curriculum
 from genomix.data.dataset import TrainingSet
 from genomix.data.identical import identical
 from genomix.data.labels import LabelledRecords
 from genomix.data.splits import Splits, divide_into_folds, divide_records
+from genomix.errors import UsageError
+from genomix.metrics import score
 from genomix.nn.build import padded_length
 
 FEWEST_LEFT = 10
@@ -50,6 +52,23 @@ def leave_out_copies(records: LabelledRecords, splits: Splits) -> Splits:
     note = f"{found}: they are left out, as they would choose what knows records by heart"
     unused = np.sort(np.concatenate([splits.unused, val[copied]]))
     return replace(splits, val=kept, unused=unused, notes=[*splits.notes, note])
+
+
+def check_metric(config: Config, records: LabelledRecords, splits: Splits) -> None:
+    """Check that the metric that chooses epochs, k-mers or trials can be computed on the validation records.
+
+    Raises:
+        UsageError: If it is undefined for them.
+    """
+    if isinstance(config.model, KmerConfig) and config.model.is_settled:
+        return
+    metric, truth = config.training.metric, records.truth[splits.val]
+    num_classes = len(records.classes)
+    if not np.isfinite(score(metric, truth, np.full((len(truth), num_classes), 1 / num_classes))):
+        raise UsageError(
+            f"training.metric: {metric} is undefined on these validation records (a class is missing among them); "
+            "choose another metric by --set training.metric=..., or give more records"
+        )
 
 
 def _classes(truth: np.ndarray) -> list[int]:

@@ -92,8 +92,6 @@ def _undecided(asked: Config) -> list[str]:
     model = asked.model
     if isinstance(model, KmerConfig) or model.both_strands or asked.training.reverse_complement is not None:
         return []
-    if model.composition is not None and model.composition.strands != "auto":
-        return []  # there is nothing to compare with
     return ["training.reverse_complement: true here; the k-mers that training searches first may say otherwise"]
 
 

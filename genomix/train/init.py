@@ -51,6 +51,10 @@ class InitFrom(BaseModel):
     num_tensors: int
     num_parameters: int
 
+    def located(self) -> InitFrom:
+        """Return the same with a path that holds from anywhere."""
+        return self.model_copy(update={"path": str(Path.cwd() / self.path)})
+
     def describe(self) -> str:
         """Return where the weights come from as a sentence."""
         return (

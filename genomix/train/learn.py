@@ -20,6 +20,7 @@ from genomix.nn.build import build_classifier
 from genomix.runtime import seed_everything
 from genomix.stopping import Stopping
 from genomix.train.checkpoints import EVERY_S
+from genomix.train.division import check_metric
 from genomix.train.history import Epoch, Step
 from genomix.train.init import InitFrom, check_freezing, start_from
 from genomix.train.kmer import Found, choose_kmer, reads_one_strand
@@ -84,6 +85,7 @@ class Learning:
         Raises:
             UsageError: If the configuration does not fit the data or the machine.
         """
+        check_metric(self.config, self.records, splits)
         lengths = self.records.lengths[splits.train]
         val_bases = int(self.records.lengths[splits.val].sum())
         num_shares = self.ranks.local_size if self.device == "cpu" else 1
@@ -97,13 +99,24 @@ class Learning:
         return resolve(self.config, lengths, val_bases, num_classes, self.device, num_shares, one_strand=one_strand)
 
     def search(self, splits: Splits) -> Found:
-        """Return the best k-mer classifier there is for the training records: the baseline, and the composition."""
+        """Return the best k-mer classifier there is for the training records, the baseline, whatever is asked for."""
         if self.found is None:
-            LOG.info("choosing the k-mers that speak beside the network, and are its baseline")
             model = self.config.model
-            stated = model.composition if isinstance(model, NetworkConfig) else model
-            self.found = choose_kmer(stated or KmerConfig(), self.records, splits, self.config.training)
+            is_both = isinstance(model, NetworkConfig) and model.composition == KmerConfig()
+            use = (
+                "that speak beside the network, and are its baseline" if is_both else "that are the network's baseline"
+            )
+            LOG.info("choosing the k-mers %s", use)
+            self.found = choose_kmer(KmerConfig(), self.records, splits, self.config.training)
         return self.found
+
+    def search_composition(self, splits: Splits) -> Found:
+        """Return the best k-mer classifier of those that may speak beside the network: the baseline, unless stated."""
+        model = self.config.model
+        stated = model.composition if isinstance(model, NetworkConfig) else None
+        if stated in (None, KmerConfig()):
+            return self.search(splits)
+        return choose_kmer(stated, self.records, splits, self.config.training, name="k-mers beside the network")
 
     def fit(self, config: Config, splits: Splits) -> Model:
         """Learn from the training records and choose the epoch by the validation records; measuring is left.
@@ -167,6 +180,7 @@ class Learning:
             classes=self.records.classes,
             inputs=self.inputs,
             command=self.command,
-            training=training | ({} if self.init_from is None else {"init_from": self.init_from.model_dump()}),
+            training=training
+            | ({} if self.init_from is None else {"init_from": self.init_from.located().model_dump()}),
         )
         return Model(classifier, config, meta, self.path)

@@ -42,7 +42,8 @@ def make_loss(config: TrainingConfig, class_counts: np.ndarray, num_records: int
     weighted = config.classes == "weighted"
     if num_records is not None:
         absent_to_present = (num_records - class_counts) / np.maximum(class_counts, 1)
-        weight = torch.tensor(absent_to_present, dtype=torch.float32) if weighted else None
+        weights = np.where(absent_to_present > 0, absent_to_present, 1)  # 0 would not learn what all records have
+        weight = torch.tensor(weights, dtype=torch.float32) if weighted else None
         return MultiLabelLoss(weight, config.label_smoothing)
     shares = class_counts.sum() / np.maximum(class_counts, 1) / len(class_counts)
     weight = torch.tensor(shares, dtype=torch.float32) if weighted else None

@@ -25,9 +25,6 @@ NETWORK, KMER, MAJORITY = "network", "kmer", "majority"
 COMPARED = ("f1_macro", "accuracy", "balanced_accuracy", "mcc", "roc_auc", "log_loss")
 """What a model can be chosen by, and so what it is held against the baselines in."""
 NUM_RESAMPLES = 1000
-FITTED_ON_THESE = (
-    "the probabilities were calibrated on these same records, so that log_loss, brier and ece are a little too good"
-)
 
 
 @dataclass(frozen=True)
@@ -109,8 +106,8 @@ def measure(
     measured = replace(
         summarise(split, records, held_out, predictions, probabilities, levels or ()), baseline=found, metric=metric
     )
-    if split == "val" and any(member.calibration is not None for member in scorer.members):
-        measured.own.notes.append(FITTED_ON_THESE)
+    if split == "val":
+        measured.own.notes.append(_say_chosen([member.model for member in scorer.members]))
     return measured
 
 
@@ -145,6 +142,20 @@ def summarise(
         }
     )
     return Measured(split, held_out, predictions, probabilities, results, by_level, compared)
+
+
+def _say_chosen(models: Sequence[Model]) -> str:
+    """Say what of models was chosen on the validation records, where they are measured on these."""
+    first = models[0]
+    chosen = ["the k-mers" if isinstance(first.config.model, KmerConfig) else "the epoch"]
+    if first.composition is not None:
+        chosen += ["the k-mers beside the network", "what each of both weighs"]
+    if any(model.calibration is not None for model in models):
+        chosen.append("the temperature of the probabilities")
+    return (
+        f"chosen on these same records: {', '.join(chosen)}; so all values are a little too good, and differences to "
+        "the baselines may be"
+    )
 
 
 def _predict(scorer: AnyScorer, records: LabelledRecords, rows: np.ndarray) -> list[PredictionRow]:

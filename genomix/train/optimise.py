@@ -41,7 +41,7 @@ def learning_rate_factor(progress: float, schedule: str, warmup_fraction: float)
     A linear warm-up, then a cosine to zero (Loshchilov and Hutter, 2017), or constant.
     """
     if progress < warmup_fraction:
-        return max(progress, 1e-3) / warmup_fraction
+        return min(1.0, max(progress, 1e-3) / warmup_fraction)
     if schedule == "constant":
         return 1.0
     rest = (progress - warmup_fraction) / (1 - warmup_fraction)

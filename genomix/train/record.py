@@ -11,7 +11,7 @@ from typing import Any
 
 from genomix import checkpoint
 from genomix.config import Config
-from genomix.data.checks import HeldOut, run_checks, write_checks, write_held_out
+from genomix.data.checks import Check, HeldOut, run_checks, write_checks, write_held_out
 from genomix.data.labels import LabelledRecords
 from genomix.data.predictions import PredictionWriter
 from genomix.data.splits import Splits
@@ -55,9 +55,18 @@ def say_start(records: LabelledRecords, splits: Splits, said: Sequence[str], fou
         LOG.info("decided %s", sentence)
 
 
-def check(records: LabelledRecords, splits: Splits, config: Config, path: Path) -> None:
-    """Look for what makes results look better than they are, say what is found, and write it down."""
+def check(records: LabelledRecords, splits: Splits, config: Config, path: Path, also: Check | None) -> None:
+    """Look for what makes results look better than they are, say what is found, and write it down.
+
+    Args:
+        records: All labelled records.
+        splits: Their division.
+        config: Of the training.
+        path: The run directory.
+        also: Another check that was made, if there was one.
+    """
     found = run_checks(records, splits, fast=True, similarity=config.data.similarity, seed=config.training.seed)
+    found.checks += [also] if also is not None else []
     write_checks(path / checkpoint.CHECKS, found)
     for one in found.checks:
         if one.status != FINE:

@@ -22,6 +22,7 @@ from genomix.train.complete import complete
 from genomix.train.division import divide
 from genomix.train.kmer import Found, choose_canonical
 from genomix.train.learn import Learning
+from genomix.train.lineage import check_lineage
 from genomix.train.measure import Measured, measure
 from genomix.train.memory import telling_out_of_memory
 from genomix.train.record import LogFile, check, say_start, write_baseline, write_measured
@@ -103,7 +104,9 @@ class Training(Learning):
             if self.found is not None:
                 write_baseline(self.path, self.found, config.training.metric)
             if self.checks and not (self.resume and (self.path / checkpoint.CHECKS).is_file()):
-                check(self.records, splits, self.config, self.path)
+                check(
+                    self.records, splits, self.config, self.path, check_lineage(self.init_from, self.records, [splits])
+                )
             write_text(self.path / checkpoint.CONFIG, to_yaml(config))
             self.ranks.share(config)
             model = self.fit(config, splits)
@@ -147,7 +150,10 @@ class Training(Learning):
     def _decide(self, splits: Splits) -> tuple[Config, list[str]]:
         """Return the resolved configuration: that of the training that is gone on with, or one made now."""
         if self.resume and (self.path / checkpoint.CONFIG).is_file():
-            return make_config(path=self.path / checkpoint.CONFIG), []
+            config = make_config(path=self.path / checkpoint.CONFIG)
+            if isinstance(config.model, NetworkConfig) and isinstance(self.config.model, NetworkConfig):
+                config.model.composition = self.config.model.composition  # what was found for it may stand there
+            return config, []
         return self.resolve(splits)
 
     def _measure(self, model: Model, splits: Splits, began: float) -> Trained:
@@ -164,5 +170,6 @@ class Training(Learning):
         network = model.config.model
         if not isinstance(network, NetworkConfig) or network.composition is None:
             return None
-        found, both = self.search(splits), model.config.training.reverse_complement or network.both_strands
+        found = self.search_composition(splits)
+        both = model.config.training.reverse_complement or network.both_strands
         return choose_canonical(found, self.records, splits, model.config.training) if both else found

@@ -22,7 +22,8 @@ from genomix.metrics import METRIC_NAMES, Spread, spread_of
 from genomix.metrics.calibration import calibrate
 from genomix.scoring import fit_calibration, load_scorer
 from genomix.train.begun import end_training
-from genomix.train.division import divide
+from genomix.train.division import check_metric, divide
+from genomix.train.lineage import check_lineage
 from genomix.train.measure import MAJORITY, Measured, measure, summarise
 from genomix.train.record import LogFile, check, write_measured
 from genomix.train.run import Trained, Training
@@ -67,10 +68,12 @@ class Several:
         """
         began = time.monotonic()
         path, records, config = self.training.path, self.training.records, self.training.config
+        for splits in folds:
+            check_metric(config, records, splits)
         self._prepare(folds[0])
         write_folds(path / checkpoint.SPLITS, records.ids, records.labels, folds, records.splits)
         with LogFile(path / checkpoint.LOG, append=self.training.resume):
-            self._check(folds[0])
+            self._check(folds)
             trained = [self._train(one) for one in self.fold_trainings(folds)]
             pooled, held_out = self._pool(trained)
             spread = {name: spread_of([one.measured.own.values[name] for one in trained]) for name in METRIC_NAMES}
@@ -98,7 +101,7 @@ class Several:
             one.found = self.training.found  # they learn from the same records
         write_splits(path / checkpoint.SPLITS, records.ids, records.labels, splits)
         with LogFile(path / checkpoint.LOG, append=self.training.resume):
-            self._check(splits)
+            self._check([splits])
             trained = [self._train(one) for one in members]
             scorer = load_scorer([one.model.path for one in trained], device=self.training.device)
             if config.training.calibrate:
@@ -149,9 +152,11 @@ class Several:
             self.training.begun.write(path)
         write_text(path / checkpoint.CONFIG, to_yaml(self.training.config))
 
-    def _check(self, splits: Splits) -> None:
-        if self.training.checks and not (self.training.path / checkpoint.CHECKS).is_file():
-            check(self.training.records, splits, self.training.config, self.training.path)
+    def _check(self, divisions: Sequence[Splits]) -> None:
+        one = self.training
+        if one.checks and not (one.path / checkpoint.CHECKS).is_file():
+            lineage = check_lineage(one.init_from, one.records, divisions)
+            check(one.records, divisions[0], one.config, one.path, lineage)
 
     def _one(self, name: str, title: str, config: Config, splits: Splits) -> Training:
         config = config.model_copy(deep=True)

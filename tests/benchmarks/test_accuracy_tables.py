@@ -18,8 +18,8 @@ def row_of(model, mcc, seed=0, name="mito", **others):
     return row | {"processor": "P", "torch": "2", "date": "2026-01-02", "commit": "abc"} | others
 
 
-def failed(model, seed=0):
-    return {"set": "mito", "budget": "", "jobs": 1, "model": model, "seed": seed, "failure": "exit code 2: no"}
+def failed(model, seed=0, name="mito"):
+    return {"set": name, "budget": "", "jobs": 1, "model": model, "seed": seed, "failure": "exit code 2: no"}
 
 
 @pytest.fixture
@@ -48,6 +48,14 @@ class TestOneSet:
         assert "0.500 [0.400, 0.700] |" in line
         assert "1 of 2; failed" in line
 
+    def test_one_of_which_a_seed_failed_is_behind_and_never_the_best(self, rows):
+        from accuracy_tables import set_table
+
+        lines = set_table([*rows, row_of("part", 0.95), failed("part", 1)]).splitlines()[2:]
+        assert [line.split("`")[1] for line in lines] == ["first", "second", "part", "lost"]
+        assert "**0.800" in lines[0]
+        assert "**" not in lines[2]
+
     def test_undefined_metrics(self):
         from accuracy_tables import set_table
 
@@ -70,23 +78,68 @@ class TestAllSets:
         others = [row_of("second", 0.25, name="tf"), row_of("second", 0.3, name="rna")]
         lines = wide_table([*rows, *others], "mcc").splitlines()
         assert lines[0] == "| set | `second` | `lost` | `first` |"
-        assert lines[2] == "| mito | 0.500 | - | **0.800 ± 0.141** |"
+        assert lines[2] == "| mito | 0.500 | - (1 of 1 failed) | **0.800 ± 0.141** |"
         assert lines[3] == "| tf | **0.250** | - | - |"
 
     def test_of_many_models_each_is_a_row_in_the_order_of_its_mean_rank(self, rows):
         from accuracy_tables import wide_table
 
-        table = wide_table([*rows, row_of("second", 0.25, name="tf"), row_of("first", 0.2, name="tf")], "mcc")
-        lines = table.splitlines()
+        others = [row_of("second", 0.25, name="tf"), row_of("first", 0.2, name="tf"), failed("lost", name="tf")]
+        lines = wide_table([*rows, *others], "mcc").splitlines()
         assert lines[0] == "| model | mito | tf | mean rank |"
-        assert lines[2:] == [
+        assert lines[2:5] == [
             "| `second` | 0.500 | **0.250** | 1.5 |",
             "| `first` | **0.800 ± 0.141** | 0.200 | 1.5 |",
-            "| `lost` | - | - | 3.0 |",
+            "| `lost` | - (1 of 1 failed) | - (1 of 1 failed) | 3.0 |",
         ]
-        first, *others = wide_table([*rows, row_of("second", 0.25, name="tf")], "log_loss").splitlines()[2:]
-        assert first == "| `first` | **0.200 ± 0.141** | - | 1.0 |"
-        assert others[0] == "| `second` | 0.500 | **0.750** | 1.5 |"
+        first, second = wide_table([*rows, *others], "log_loss").splitlines()[2:4]
+        assert first == "| `second` | 0.500 | **0.750** | 1.5 |"
+        assert second == "| `first` | **0.200 ± 0.141** | 0.800 | 1.5 |"
+
+    def test_ranks_are_over_the_sets_that_all_were_run_on(self):
+        """One that was run alone on a set, or on the easy one alone, is not before those that were run on all."""
+        from accuracy_tables import wide_table
+
+        everywhere = [row_of(f"m{i}", 0.5 + i / 10, name=name) for i in range(3) for name in ("mito", "tf")]
+        table = wide_table([*everywhere, row_of("once", 0.55), row_of("m0", 0.1, name="rna")], "mcc")
+        lines = table.splitlines()
+        assert lines[0] == "| model | mito | tf | rna | mean rank |"
+        assert lines[2:6] == [
+            "| `m2` | **0.700** | **0.700** | - | 1.0 |",
+            "| `m1` | 0.600 | 0.600 | - | 2.0 |",
+            "| `once` | 0.550 | - | - | 3.0 |",
+            "| `m0` | 0.500 | 0.500 | **0.100** | 4.0 |",
+        ]
+        assert lines[6:] == ["", "The mean rank is over mito: not all models were run on tf, rna."]
+        assert wide_table(everywhere, "mcc").splitlines()[-1] == "| `m0` | 0.500 | 0.500 | 3.0 |"
+
+    def test_without_a_set_that_all_were_run_on_there_are_no_ranks(self):
+        from accuracy_tables import wide_table
+
+        rows = [row_of("one", 0.3), row_of("two", 0.4, name="tf"), row_of("three", 0.5, name="tf")]
+        lines = wide_table(rows, "mcc").splitlines()
+        assert lines[2:5] == [
+            "| `one` | **0.300** | - | - |",
+            "| `two` | - | 0.400 | - |",
+            "| `three` | - | **0.500** | - |",
+        ]
+        assert lines[6:] == ["There is no mean rank: no set is one that all models were run on."]
+
+    @pytest.mark.parametrize("metric", ["mcc", "log_loss"])
+    def test_one_of_which_a_seed_failed_is_marked_behind_and_never_the_best(self, rows, metric):
+        from accuracy_tables import wide_table
+
+        part = [row_of("part", 0.95), failed("part", 1)]
+        value, best = ("0.950", "**0.800 ± 0.141**") if metric == "mcc" else ("0.050", "**0.200 ± 0.141**")
+        lines = wide_table([*part, *rows], metric).splitlines()
+        assert lines[2] == f"| `first` | {best} | 1.0 |"
+        assert lines[3].startswith("| `second` |")
+        assert lines[4:6] == [f"| `part` | {value} (1 of 2 failed) | 3.5 |", "| `lost` | - (1 of 1 failed) | 3.5 |"]
+        assert lines[7].startswith("Where runs failed")
+        sets = [row_of("part", 0.3, name=name) for name in ("tf", "rna", "a", "b")]
+        lines = wide_table([*part, *rows, *sets], metric).splitlines()
+        assert f"| mito | {value} (1 of 2 failed) | 0.500 | - (1 of 1 failed) | {best} |" in lines
+        assert lines[-1].startswith("Where runs failed")
 
     def test_the_same_from_a_file(self, rows, tmp_path):
         from accuracy_tables import write_markdown

@@ -1,5 +1,6 @@
 """Accuracy against context and against the number of training records."""
 
+import math
 from collections import Counter
 
 import matplotlib.image
@@ -9,6 +10,7 @@ import torch
 
 from genomix.errors import NoInputError, UsageError
 from genomix.nn.build import build_classifier
+from genomix.train.plan import resolve
 
 pytestmark = pytest.mark.usefixtures("_benchmark_scripts")
 
@@ -42,6 +44,29 @@ class TestContext:
         mixing, off = changes
         assert (off > 0).nonzero().flatten().tolist() == [20]
         assert (mixing > 0).sum() > 16
+
+    def test_only_the_length_differs(self):
+        """Of records that are read whole a training decides other things than of crops, unless it is told."""
+        from candidates import parse_candidates
+        from context import MODELS
+
+        lengths = np.linspace(10_700, 20_300, 637).astype(int)
+        for candidate in parse_candidates(MODELS):
+            decided = []
+            for length in (1024, 4096, 16384, 20_300):
+                config = candidate.config.model_copy(deep=True)
+                config.model.max_length = length
+                config.training.max_epochs = 10
+                config.training.batch_bases = 1 << 20  # whatever there is memory for
+                resolved, _ = resolve(config, lengths, 1_400_000, 8, "cpu")
+                resolved.model.max_length = None
+                decided.append(resolved)
+            assert all(one.model == decided[0].model for one in decided)
+            assert all(one.training == decided[0].training for one in decided)
+            assert all(one == decided[0] for one in decided)
+            assert decided[0].model.pooling == "mean"
+            assert decided[0].training.mask_fraction == 0
+            assert 10 * math.ceil(637 / decided[0].training.batch_records) == 260
 
     def test_as_many_epochs(self, make_set, trainer, call_script, capsys):
         import context

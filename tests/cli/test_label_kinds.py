@@ -177,6 +177,21 @@ class TestMultiLabel:
         values = [json.loads(done.stdout)["metrics"]["values"] for done in (by_model, by_table)]
         assert values[0] == pytest.approx(values[1], abs=1e-4)
 
+    def test_as_many_are_answered_by_the_table(self, multi, made, genomix):
+        out, _ = multi
+        table = made / "sure.tsv"
+        assert genomix("predict", out, made / "data.fa", "-o", table).code == 0
+        sure = (
+            "--min-confidence",
+            np.median([float(row["confidence"]) for row in rows_of(table.read_text())]),
+            "--json",
+        )
+        by_model = genomix("evaluate", out, made / "data.fa", made / "several.tsv", *sure)
+        by_table = genomix("evaluate", "--predictions", table, made / "several.tsv", "--multi-label", *sure)
+        answered = [json.loads(done.stdout)["answered"] for done in (by_model, by_table)]
+        assert 0 < answered[0]["num_answered"] < answered[0]["num_records"]
+        assert answered[0] == answered[1]
+
     def test_a_network_learns_several_labels(self, made, genomix, tmp_path):
         options = ("--max-length", 64, "--max-epochs", 1, "--threads", 1, "--device", "cpu", "--model", "cnn")
         done = genomix(

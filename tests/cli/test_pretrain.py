@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny import TINY
+from tiny import TINY, make_sequences, to_fasta, to_table
 
 SMALL = ("--set", "model.encoder.dim=16", "--set", "model.encoder.hidden_dim=16")
+FEW = ("--max-epochs", 1, "--no-baselines", "--strands", "both", *TINY)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "pretrain.md"
 
 
@@ -23,6 +24,15 @@ def pretrained(genomix, data):
     assert done.code == 0, done.stderr
     assert "said by" in done.stdout
     assert "held out: " in done.stderr
+    return path
+
+
+@pytest.fixture(scope="module")
+def first(genomix, data):
+    """A classifier."""
+    path = data.directory / "first"
+    done = genomix("train", data.fasta, data.table, "-o", path, "--no-checks", *FEW)
+    assert done.code == 0, done.stderr
     return path
 
 
@@ -133,6 +143,24 @@ class TestInitFrom:
         assert all(message in done.stderr for message in messages), done.stderr
         assert not (tmp_path / "run").exists()
 
+    @pytest.mark.parametrize("words", [(), ("--folds", 2), ("--ensemble", 2), ("--folds", 2, "--only", 1)])
+    def test_what_it_starts_from_is_not_replaced(self, genomix, data, pretrained, tmp_path, words):
+        run = tmp_path / "run" / "fold-1"
+        shutil.copytree(pretrained, run)
+        before = {path.name: path.read_bytes() for path in run.iterdir()}
+        for out in (tmp_path / "run", *([] if "--only" in words else [run])):
+            done = genomix("train", data.fasta, data.table, "--init-from", run, "-o", out, "--force", *words)
+            assert (done.code, "name another (--out)" in done.stderr) == (2, True), done.stderr
+        assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+    def test_a_rehearsal_of_what_is_gone_on_with(self, genomix, data, tmp_path):
+        run = tmp_path / "run"
+        words = ("pretrain", data.fasta, "-o", run, "--max-epochs", 2000, "--max-time", "4s", *TINY, *SMALL)
+        assert genomix(*words).code == 75
+        done = genomix("pretrain", "--resume", run, "--dry-run")
+        assert (done.code, "steps: " in done.stdout) == (0, True), done.stderr
+        assert "model.pooling" not in done.stdout + (run / "train.log").read_text()
+
     def test_what_cannot_be_started_from(self, genomix, data, pretrained, kmer_run, tmp_path):
         for path, code, message in (
             (tmp_path / "none", 66, "config.yaml, model.safetensors, meta.json missing"),
@@ -149,6 +177,73 @@ class TestInitFrom:
         frozen = genomix("train", data.fasta, data.table, "--set", "training.freeze=features", "-o", tmp_path / "run")
         assert frozen.code == 2
         assert "--init-from" in frozen.stderr
+
+
+class TestLineage:
+    """A classifier that starts from another may be measured on what that one has learnt."""
+
+    def found(self, genomix, first, run, *words):
+        done = genomix("train", *words, "--init-from", first, "-o", run, *FEW)
+        assert done.code == 0, done.stderr
+        checks = json.loads((run / "checks.json").read_text())["checks"]
+        [one] = [check for check in checks if check["name"] == "starting_weights"]
+        return one, done.stderr
+
+    def test_held_out_records_that_it_learnt_are_told(self, genomix, data, first, tmp_path):
+        one, told = self.found(genomix, first, tmp_path / "run", data.fasta, data.table, "--folds", 3)
+        learnt = [line.split("\t")[-1] for line in (first / "splits.tsv").read_text().splitlines()[1:]]
+        num_used = learnt.count("train") + learnt.count("val")
+        assert one["status"] == "FAIL"
+        assert one["figures"] == {"num_used": num_used, "num_alike": 0, "num_held_out": 30}
+        assert f"FAIL: starting_weights: Of 30 held-out records {num_used} were used in its training" in told
+        assert "starting weights" in (tmp_path / "run" / "report.html").read_text()
+
+    def test_the_same_division_is_fine(self, genomix, data, first, tmp_path):
+        one, told = self.found(genomix, first, tmp_path / "run", data.fasta, first / "splits.tsv")
+        assert one["status"] == "PASS"
+        assert "starting_weights" not in told
+
+    def test_copies_under_other_ids_are_found_and_other_records_of_the_same_ids_are_not(
+        self, genomix, data, first, tmp_path
+    ):
+        ids = [f"new{i}" for i in range(30)]
+        (tmp_path / "renamed.fa").write_text(
+            "".join(f">{i}\n{one}\n" for i, one in zip(ids, data.sequences.values(), strict=True))
+        )
+        labels = data.labels.values()
+        (tmp_path / "renamed.tsv").write_text(
+            "id\tlabel\n" + "".join(f"{i}\t{x}\n" for i, x in zip(ids, labels, strict=True))
+        )
+        one, _ = self.found(
+            genomix, first, tmp_path / "a", tmp_path / "renamed.fa", tmp_path / "renamed.tsv", "--folds", 2
+        )
+        assert (one["status"], one["figures"]["num_used"]) == ("FAIL", 0)
+        assert one["figures"]["num_alike"] >= 20
+        others, labels = make_sequences(seed=2)
+        (tmp_path / "others.fa").write_text(to_fasta(others))
+        (tmp_path / "others.tsv").write_text(to_table(labels))
+        one, _ = self.found(
+            genomix, first, tmp_path / "b", tmp_path / "others.fa", tmp_path / "others.tsv", "--folds", 2
+        )
+        assert (one["status"], one["figures"]["num_used"], one["figures"]["num_alike"]) == ("PASS", 0, 0)
+
+    def test_an_evaluation_tells_what_the_first_has_learnt(self, genomix, data, first, tmp_path):
+        table = [line.split("\t") for line in (first / "splits.tsv").read_text().splitlines()[1:]]
+        exchange = {"train": "test", "val": "train", "test": "val"}
+        rows = "".join(f"{i}\t{label}\t{exchange[split]}\n" for i, label, split in table)
+        (tmp_path / "turned.tsv").write_text(f"id\tlabel\tsplit\n{rows}")
+        run = tmp_path / "run"
+        words = ("--init-from", first.name, "-o", run, "--no-checks", *FEW)
+        done = genomix("train", data.fasta, tmp_path / "turned.tsv", *words, directory=first.parent)
+        assert done.code == 0, done.stderr
+        test = ("evaluate", run, data.fasta, tmp_path / "turned.tsv", "--split", "test", "--threads", 1)
+        count = sum(split == "train" for *_, split in table)
+        assert f"{count} of {count} records were used in training" in genomix(*test).stderr
+        shutil.move(first, tmp_path / "moved")
+        try:
+            assert "were used in training" not in genomix(*test).stderr
+        finally:
+            shutil.move(tmp_path / "moved", first)
 
 
 def test_a_signal_stops_it_and_it_goes_on(genomix, data, environment, tmp_path):

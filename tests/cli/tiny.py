@@ -9,7 +9,7 @@ from typing import NamedTuple
 REAL = ("--max-length", "64", "--threads", "1", "--device", "cpu")
 """The default network, made small in what it reads only: its k-mers are searched for."""
 TINY = (*REAL, "--set", "model.composition={k: 3, inverse_regularisation: 1}")
-"""The same beside k-mers that leave nothing to search for."""
+"""The same beside k-mers that leave nothing to search for but the baseline."""
 KMER = ("--model", "kmer", "--set", "model.k=3", "--set", "model.inverse_regularisation=1", "--threads", "1")
 """A k-mer model that leaves nothing to search for."""
 NUM_RECORDS = 30

@@ -274,6 +274,44 @@ def test_the_written_label_holds_where_print_makes_a_tie(tmp_path):
     assert read_predictions(written(tmp_path / "pred.tsv", rows, ["a", "b"])).labels == ["b"]
 
 
+@pytest.mark.parametrize("smallest", [4e-7, 3.2e-12, 9.99e-4, 0.0])
+def test_how_small_a_probability_is_is_read_back(tmp_path, smallest):
+    rows = [PredictionRow("r", 5, [smallest, 1 - smallest])]
+    [[found, _]] = read_predictions(written(tmp_path / "pred.tsv", rows, ["a", "b"])).probabilities.tolist()
+    assert found == pytest.approx(smallest, rel=5e-3, abs=0)
+
+
+class TestConfidence:
+    def read(
+        self,
+        tmp_path,
+        row,
+        header="id\tlabel\tconfidence\tstatus\tprobability_a;x\tprobability_a;y\tprobability_b",
+        **how,
+    ):
+        (tmp_path / "pred.tsv").write_text(f"{header}\n{row}\n")
+        return read_predictions(tmp_path / "pred.tsv", **how).confidence.tolist()
+
+    def test_it_is_what_the_table_says(self, tmp_path):
+        assert self.read(tmp_path, "r\ta\t0.95\ttruncated\t0.5\t0.45\t0.05") == [0.95]
+        header = "id\tlabel\tconfidence\tprobability_a\tprobability_b"
+        assert self.read(tmp_path, "r\t-\t0.99\t0.01\t0.01", header, multi_label=True) == [0.99]
+
+    def test_where_it_is_not_said_it_is_that_of_the_label(self, tmp_path):
+        assert self.read(tmp_path, "r\ta\t\ttruncated\t0.5\t0.45\t0.05") == pytest.approx([0.95])
+        assert self.read(tmp_path, "r\tb\t\t\t0.2\t0.1\t0.7") == pytest.approx([0.7])
+        assert self.read(tmp_path, "r\t\t\tskipped\t\t\t")[0] != 0  # NaN
+        header = "id\tprobability_a\tprobability_b"
+        assert self.read(tmp_path, "r\t0.4\t0.95", header, multi_label=True) == pytest.approx([0.6])
+
+    @pytest.mark.parametrize("cell", ["97 %", "1.5", "-0.1", "nan"])
+    def test_what_is_no_probability_is_named(self, tmp_path, cell):
+        with pytest.raises(
+            DataError, match=f'pred.tsv:2: record "r": the confidence {cell!r} is no number from 0 to 1'
+        ):
+            self.read(tmp_path, f"r\tb\t{cell}\tok\t0.2\t0.1\t0.7")
+
+
 HEADER = "id\tlength\tlabel\tstatus\tprobability_a\tprobability_b\n"
 
 

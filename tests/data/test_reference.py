@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 from genomix.data.composition import NUM_KMERS, Composition, count_kmers, fit_composition
 from genomix.data.reference import FEWEST_KMERS, read_reference, save_reference
 from genomix.data.reference_fit import make_reference
-from genomix.data.seen import FEWEST_HASHES, find_near_duplicates, remember
+from genomix.data.seen import FEWEST_HASHES, compare_with_seen, remember
 from genomix.data.store import build_store
 from genomix.data.vocabulary import decode, reverse_complement
 from genomix.errors import DataError
@@ -201,9 +201,9 @@ class TestSeen:
         copies = [store.tokens(0), reverse_complement(store.tokens(1)), store.tokens(2)[200:900], changed, longer]
         others = [draw(rng, 800), store.tokens(330), np.full(500, 4, np.uint8)]
         asked = make_store(tmp_path, [*copies, *others])
-        found = find_near_duplicates(asked, np.arange(len(asked)), [reference.seen])
+        found = compare_with_seen(asked, np.arange(len(asked)), [reference.seen]).alike
         assert found.tolist() == [True] * 5 + [False] * 3
-        assert find_near_duplicates(asked, np.arange(3), []).tolist() == [False] * 3
+        assert compare_with_seen(asked, np.arange(3), []).alike.tolist() == [False] * 3
 
     def test_a_scrap_that_is_part_of_everything_is_no_likeness(self, tmp_path):
         rng = np.random.default_rng(13)
@@ -211,19 +211,19 @@ class TestSeen:
         mixed = make_store(tmp_path, [*records[:3], scrap, *(np.concatenate([one, scrap]) for one in records[3:])])
         seen = remember(mixed, np.arange(4))
         assert 0 < np.diff(seen.starts).min() < FEWEST_HASHES
-        assert not find_near_duplicates(mixed, np.arange(4, 7), [seen]).any()
-        assert find_near_duplicates(mixed, np.arange(4), [seen]).tolist() == [True, True, True, False]
+        assert not compare_with_seen(mixed, np.arange(4, 7), [seen]).alike.any()
+        assert compare_with_seen(mixed, np.arange(4), [seen]).alike.tolist() == [True, True, True, False]
 
     def test_records_of_any_model_count(self, store):
         seen = [remember(store, np.array([row, row + 1])) for row in (0, 2)]
-        assert find_near_duplicates(store, np.arange(5), seen).tolist() == [True] * 4 + [False]
+        assert compare_with_seen(store, np.arange(5), seen).alike.tolist() == [True] * 4 + [False]
 
     def test_no_more_is_kept_than_there_is_room_for(self, store, monkeypatch):
         monkeypatch.setattr("genomix.data.seen.MOST_HASHES", 5000)
         seen = remember(store, np.arange(100))
         assert len(seen.hashes) < 4.5 * 5000
         assert seen.fraction < 0.2
-        assert find_near_duplicates(store, np.arange(95, 105), [seen]).tolist() == [True] * 5 + [False] * 5
+        assert compare_with_seen(store, np.arange(95, 105), [seen]).alike.tolist() == [True] * 5 + [False] * 5
         monkeypatch.setattr("genomix.data.seen.MOST_HASHES", 200)
         assert remember(store, np.arange(100)) is None
 

@@ -166,6 +166,13 @@ class TestLoading:
         assert first.startswith(f"{tmp_path / 'x'}: has other classes (a, b, x) than {several / 'member-1'} (a, b, c)")
         assert second.startswith(f"{tmp_path / 'y'}: has other classes (a, b, y)")
 
+    def test_members_for_one_and_for_several_labels_do_not_go_together(self, several, tmp_path):
+        save_model(make_model(path=tmp_path, **{"data.labels": "multi"}))
+        with pytest.raises(UsageError, match=r"was trained for several labels a record, or none, and .* for one label"):
+            load_scorer([several / "member-1", tmp_path])
+        with pytest.raises(UsageError, match=r"was trained for one label a record, and .* for several labels"):
+            load_scorer([tmp_path, several / "member-1"])
+
     def test_a_member_without_weights_is_told(self, several, tmp_path):
         (tmp_path / "fold-1").mkdir()
         (tmp_path / "fold-1" / "config.yaml").touch()

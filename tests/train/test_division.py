@@ -7,7 +7,8 @@ from genomix.config import make_config
 from genomix.data.labels import load_labelled
 from genomix.data.splits import divide_into_folds, divide_records, write_splits
 from genomix.errors import UsageError
-from genomix.train.division import divide, divide_folds
+from genomix.train.division import check_metric, divide, divide_folds
+from genomix.train.run import Training
 
 
 def make_records(tmp_path, texts, splits=None):
@@ -110,3 +111,32 @@ def test_what_is_not_there_is_refused(records):
 def test_a_similarity_is_over_0_and_at_most_1(value):
     with pytest.raises(UsageError, match=r"data\.similarity"):
         make_config(overrides={"data.similarity": value})
+
+
+class TestMetric:
+    """What chooses must be defined on the validation records before anything is searched or trained."""
+
+    SPLITS = (["train"] * 4 + ["val"]) * 8
+
+    def load(self, tmp_path):
+        (tmp_path / "data.fa").write_text("".join(f">q{i}\n{'ACGTTGCA' * (i + 1)}\n" for i in range(40)))
+        labels = ["a" if split == "val" else "ab"[i % 2] for i, split in enumerate(self.SPLITS)]
+        rows = (f"q{i}\t{label}\t{split}\n" for i, (label, split) in enumerate(zip(labels, self.SPLITS, strict=True)))
+        (tmp_path / "labels.tsv").write_text("id\tlabel\tsplit\n" + "".join(rows))
+        return load_labelled(
+            [str(tmp_path / "data.fa")], str(tmp_path / "labels.tsv"), cache_dir=tmp_path / "cache", warn=lambda _: None
+        )
+
+    @pytest.mark.parametrize("changes", [{}, {"preset": "kmer"}])
+    def test_it_is_told_before_there_is_a_run_directory(self, tmp_path, changes):
+        records = self.load(tmp_path)
+        config = make_config(changes.get("preset"), overrides={"training.metric": "roc_auc"})
+        with pytest.raises(UsageError, match=r"training\.metric: roc_auc is undefined on these validation records"):
+            Training(config, records, tmp_path / "run").run()
+        assert not (tmp_path / "run").exists()
+
+    def test_where_nothing_is_chosen_it_does_not_matter(self, tmp_path):
+        records = self.load(tmp_path)
+        settled = {"training.metric": "roc_auc", "model.k": 2, "model.inverse_regularisation": 1.0}
+        config = make_config("kmer", overrides=settled)
+        check_metric(config, records, divide(records, config))

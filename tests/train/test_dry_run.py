@@ -176,7 +176,7 @@ def test_what_the_machine_refuses_is_told(load, batch_bases):
         ({}, ["training.reverse_complement"]),
         ({"training.reverse_complement": False}, []),
         ({"model.both_strands": True}, []),
-        ({"model.composition.strands": "canonical"}, []),
+        ({"model.composition.strands": "canonical"}, ["training.reverse_complement"]),
     ],
 )
 def test_what_the_search_of_kmers_decides_is_named(load, changes, named):

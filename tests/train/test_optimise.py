@@ -35,6 +35,11 @@ def test_the_warm_up_is_linear_and_never_stands_still():
     assert found[0] > 0
 
 
+@pytest.mark.parametrize("fraction", [1e-5, 1e-4, 1e-3])
+def test_a_warm_up_shorter_than_a_step_begins_no_higher_than_it_ends(fraction):
+    assert learning_rate_factor(0.0, "cosine", fraction) <= 1
+
+
 def test_constant_stays_after_the_warm_up():
     found = factors("constant", 0.2)
     assert (np.diff(found[:21]) > 0).all()

@@ -40,14 +40,20 @@ class Found(NamedTuple):
     placed: Placed | None
     seconds: float
 
-    def describe(self, metric: str) -> str:
-        """Say what was found, how, and how long it took, in one sentence."""
+    def describe(self, metric: str, name: str = "k-mer baseline") -> str:
+        """Say what was found, for what, how, and how long it took, in one sentence."""
         how = f"chosen among {len(self.candidates)} on the validation records by {metric}"
         stated = how if self.candidates else "as stated"
-        return f"k-mer baseline: {describe(self.config)}, {stated} ({self.seconds:.0f} s)"
+        return f"{name}: {describe(self.config)}, {stated} ({self.seconds:.0f} s)"
 
 
-def choose_kmer(config: KmerConfig, records: LabelledRecords, splits: Splits, training: TrainingConfig) -> Found:
+def choose_kmer(
+    config: KmerConfig,
+    records: LabelledRecords,
+    splits: Splits,
+    training: TrainingConfig,
+    name: str = "k-mer baseline",
+) -> Found:
     """Choose what a configuration leaves open on the validation records, and fit it to the training records.
 
     Records that are held out for testing are never read. Where a configuration leaves nothing open, it is only fitted.
@@ -57,6 +63,7 @@ def choose_kmer(config: KmerConfig, records: LabelledRecords, splits: Splits, tr
         records: All labelled records.
         splits: Which of them are to learn from, and which to choose by.
         training: The metric to choose by, whether the classes weigh alike, and the seed.
+        name: What it is for, as the log says it.
     """
     began = time.monotonic()
     candidates: list[Candidate] = []
@@ -69,7 +76,7 @@ def choose_kmer(config: KmerConfig, records: LabelledRecords, splits: Splits, tr
         config = choose(candidates, metric, num_judged).config
     classifier = _fit(config, records, splits, training)
     found = Found(config, classifier, candidates, num_judged, placed, time.monotonic() - began)
-    LOG.info("%s", found.describe(metric))
+    LOG.info("%s", found.describe(metric, name))
     return found
 
 
