@@ -81,10 +81,10 @@ def tune(
     """Search settings that make a model better on the validation records; the test records are not touched."""
     stop = training_options.watch(context, max_time)
 
-    from genomix.cli.tuning import find_searched, perform, print_space, take_over
+    from genomix.cli.tuning import find_searched, limit_each, perform, print_space, take_over
     from genomix.config import KmerConfig, make_config
     from genomix.train.begun import Begun
-    from genomix.tune.asked import Asked
+    from genomix.tune.asked import Asked, read_asked
     from genomix.tune.space_file import to_tree
 
     options.start_log(quiet=quiet)
@@ -111,8 +111,6 @@ def tune(
         raise UsageError(
             "--trial-budget and --max-epochs do not apply to kmer, which is fitted at once; leave them out"
         )
-    if budget_s is not None and base.training.budget_s is None and base.training.max_epochs is None:
-        base.training.budget_s = budget_s / (trials or SHARES)
     options.check_splits(split, splits_path)
     training_options.check_resume(resume, out, force=force, names="the study")
     searched = find_searched(base, list(overrides), space)
@@ -121,6 +119,9 @@ def tune(
         return
     pairs = options.parse_class_files(class_files)
     sequences, table = options.split_inputs(inputs or [], labels, labelled_otherwise=bool(label_regex or pairs))
+    path = Path(resume or out or "study")
+    found = None if resume is None else read_asked(path)
+    limit_each(base, found, None if budget_s is None else budget_s / (trials or SHARES))
     asked = Asked(
         training=Begun(
             config=base,
@@ -137,10 +138,10 @@ def tune(
         budget_s=budget_s,
         keep=keep,
     )
-    path = Path(resume or out or "study")
     if resume is None:
         options.check_directory(str(path), force=force)
     else:
         stated = bool(overrides or model or config or space or labels or pairs or splits_path)
-        asked = take_over(path, asked, states_settings=stated, states_length=trials is not None or budget is not None)
+        length = trials is not None or budget is not None
+        asked = take_over(path, found, asked, states_settings=stated, states_length=length)
     perform(asked, path, device=device, threads=threads, stop=stop, resume=resume is not None, force=force)

@@ -30,7 +30,7 @@ def find_searched(base: Config, fixed: list[str], path: str | None) -> Space:
     stated = read_space(path) if path is not None else {}
     searched = combine(find_space(base, fixed), stated, fixed, str(path))
     if path is not None:
-        check_space(searched, base, path)
+        check_space(searched, base, path, [key for key, one in stated.items() if one is None])
     return searched
 
 
@@ -46,16 +46,36 @@ def print_space(space: Space, base: Config) -> None:
     typer.echo(to_yaml(space), nl=False)
 
 
-def take_over(path: Path, asked: Asked, *, states_settings: bool, states_length: bool) -> Asked:
+def limit_each(base: Config, found: Asked | None, share_s: float | None) -> None:
+    """Limit each trial, where nothing is stated, as the study was begun that is gone on with.
+
+    Args:
+        base: What trials start from; its limits are changed.
+        found: What was begun; None where nothing was.
+        share_s: Seconds for each where a study begins and neither its time nor its passes are stated.
+    """
+    limits = base.training
+    if found is not None:
+        begun = found.training.config.training
+        limits.budget_s, limits.max_epochs = limits.budget_s or begun.budget_s, limits.max_epochs or begun.max_epochs
+    elif limits.budget_s is None and limits.max_epochs is None:
+        limits.budget_s = share_s
+
+
+def take_over(path: Path, found: Asked | None, asked: Asked, *, states_settings: bool, states_length: bool) -> Asked:
     """Return what is to be done in a directory: what was begun there, or what is asked for now.
+
+    Args:
+        path: The directory.
+        found: What was begun there; None where nothing was.
+        asked: What is asked for now.
+        states_settings: Whether settings are among that.
+        states_length: Whether the number of trials, or the time of all, is; the one that is not stays as it was.
 
     Raises:
         UsageError: If nothing was begun, and it is not said what to begin.
         CannotWriteError: If there is something else in the directory.
     """
-    from genomix.tune.asked import read_asked
-
-    found = read_asked(path)
     named = asked.training.inputs or asked.training.class_files
     if found is None and not named:
         raise UsageError(
@@ -74,8 +94,12 @@ def take_over(path: Path, asked: Asked, *, states_settings: bool, states_length:
     if named:
         found.check_settings(path, asked)
     length: dict[str, Any] = {"trials": asked.trials, "budget_s": asked.budget_s} if states_length else {}
+    stated = {name: limit for name, limit in length.items() if limit is not None}
     kept = {"trials": found.trials, "budget_s": found.budget_s, "keep": found.keep or asked.keep}
-    return whole.model_copy(update=kept | length)
+    for name, option, unit in (("trials", "--trials", ""), ("budget_s", "--budget", "s")):
+        if stated and name not in stated and kept[name] is not None:
+            options.say(f"--resume {path}: {option} {kept[name]:.10g}{unit} holds as before")
+    return whole.model_copy(update=kept | stated)
 
 
 def perform(asked: Asked, path: Path, *, device: str, threads: int | None, stop: Stopping, **how: bool) -> None:

@@ -55,6 +55,18 @@ def is_deserted(directory: Path) -> bool:
     return now - last > SILENT_S
 
 
+def last_sign(directory: Path, *names: str) -> float | None:
+    """Return when the process that claimed a directory last beat, or wrote one of these files in it; None if never.
+
+    In seconds since 1970, by the clock of the file system.
+    """
+    moments = list[float]()
+    for name in (ALIVE, *names):
+        with contextlib.suppress(OSError):
+            moments.append((directory / name).stat().st_mtime)
+    return max(moments, default=None)
+
+
 def _beat(path: Path, ended: threading.Event) -> None:
     while not ended.wait(BEAT_S):
         with contextlib.suppress(OSError):

@@ -43,7 +43,9 @@ def is_fixed(key: str, fixed: Collection[str]) -> bool:
 
 
 def combine(space: Space, stated: Mapping[str, Parameter | None], fixed: Collection[str], place: str) -> Space:
-    """Return a space in which what is stated replaces what is there, or comes to it; None leaves a key out.
+    """Return a space in which what is stated replaces what is there, or comes to it.
+
+    None leaves out a key, or what is searched by default in a section.
 
     Args:
         space: What is searched by default.
@@ -56,8 +58,9 @@ def combine(space: Space, stated: Mapping[str, Parameter | None], fixed: Collect
     """
     if both := [key for key in stated if is_fixed(key, fixed)]:
         raise UsageError(f"{place}: {both[0]}: is fixed by another option; leave one of the two out")
-    together = {**space, **stated}
-    kept = {key: one for key, one in together.items() if one is not None}
+    left_out = [key for key, one in stated.items() if one is None]
+    kept = {key: one for key, one in space.items() if not is_fixed(key, left_out)}
+    kept |= {key: one for key, one in stated.items() if one is not None}
     if not kept:
         raise UsageError("nothing is left to search: fix less by --set, or name ranges in --space FILE")
     return kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from genomix.config.explaining import nearest
 from genomix.errors import NoInputError, Problems, UsageError
 from genomix.tune.searched import Space, contains
 from genomix.tune.space import Choices, Parameter, Range
-from genomix.tune.values import with_values
+from genomix.tune.values import tell_unknown, with_values
 
 KEYS = ("low", "high", "log", "step", "choices")
 HOW = "write {low: 1, high: 8}, with log: true or step: 2 where it fits, or {choices: [a, b]}, or null to leave it out"
@@ -96,10 +96,16 @@ def to_yaml(space: Mapping[str, Parameter]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def check_space(space: Space, config: Config, place: str) -> None:
+def check_space(space: Space, config: Config, place: str, left_out: Iterable[str] = ()) -> None:
     """Check that each end of each range, and each choice, is part of a valid configuration.
 
     It need not be one with the other values as they are: a few others are drawn.
+
+    Args:
+        space: What is searched.
+        config: What trials start from.
+        place: What the space is called in messages.
+        left_out: Keys, or sections, that are not to be searched; they only have to be known.
 
     Raises:
         UsageError: If one is not, or a key is not known.
@@ -112,8 +118,11 @@ def check_space(space: Space, config: Config, place: str) -> None:
             wrong = _try(config, {key: value})
             others = (draw(space, rng) for _ in range(DRAWS))
             if wrong is not None and all(_try(config, values | {key: value}) is not None for values in others):
-                problems.add("\n".join(f"{place}: {line}" for line in wrong.splitlines()))
+                problems.add(_locate(place, wrong))
                 break
+    for key in left_out:
+        if (wrong := tell_unknown(config, key)) is not None:
+            problems.add(_locate(place, wrong))
     problems.raise_if_any(UsageError)
 
 
@@ -131,6 +140,10 @@ def _draw(parameter: Parameter, rng: np.random.Generator) -> Any:
     else:
         value = float(np.exp(rng.uniform(np.log(low), np.log(high)))) if parameter.log else rng.uniform(low, high)
     return round(value) if parameter.is_whole else min(max(value, low), high)
+
+
+def _locate(place: str, wrong: str) -> str:
+    return "\n".join(f"{place}: {line}" for line in wrong.splitlines())
 
 
 def _try(config: Config, values: Mapping[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
@@ -43,9 +44,8 @@ def open_study(directory: Path, *, maximize: bool) -> optuna.Study:
             _mend(path)
         finally:
             lock.release()
-        backend = JournalFileBackend(str(path), lock_obj=lock)
         return optuna.create_study(
-            storage=JournalStorage(backend),
+            storage=_open_journal(path, lock),
             study_name=NAME,
             direction="maximize" if maximize else "minimize",
             pruner=optuna.pruners.MedianPruner(n_startup_trials=FULL_TRIALS, n_warmup_steps=WARM_UP_RUNGS),
@@ -61,6 +61,15 @@ def make_sampler(seed: int, number: int) -> optuna.samplers.TPESampler:
     """
     [state] = np.random.SeedSequence((seed, number)).generate_state(1)
     return optuna.samplers.TPESampler(seed=int(state), n_startup_trials=RANDOM_TRIALS)
+
+
+def write_seconds(directory: Path, number: int, seconds: float) -> None:
+    """Write down what a trial of another process took; of one that has ended by now nothing is changed."""
+    path = directory / JOURNAL
+    journal = _open_journal(path, JournalFileOpenLock(str(path)))
+    trial = journal.get_trial_id_from_study_id_trial_number(journal.get_study_id_from_name(NAME), number)
+    with contextlib.suppress(UpdateFinishedTrialError):
+        journal.set_trial_user_attr(trial, "seconds", seconds)
 
 
 @contextlib.contextmanager
@@ -98,6 +107,10 @@ def telling_trouble(directory: Path) -> Generator[None]:
             f"{path}: cannot write ({error.strerror or error}); free some space or mend the directory, then go on "
             f"with --resume {directory}"
         ) from error
+
+
+def _open_journal(path: Path, lock: JournalFileOpenLock) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
 
 
 def _mend(path: Path) -> None:

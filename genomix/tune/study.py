@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,8 @@ from genomix.stopping import Stopping
 from genomix.tune.alive import beating, claim, is_deserted
 from genomix.tune.searched import Space, contains, encode
 from genomix.tune.space import Choices
-from genomix.tune.storage import deciding, make_sampler, open_study, telling_trouble
+from genomix.tune.spent import seconds_of, seconds_until_gone
+from genomix.tune.storage import deciding, make_sampler, open_study, telling_trouble, write_seconds
 from genomix.tune.trial import TrialRun
 
 LOG = logging.getLogger("genomix")
@@ -200,9 +200,11 @@ class Study:
     def _take_up(self) -> None:
         """Give up trials whose process is gone, and put their values back into the queue."""
         for trial in self.found:
-            if trial.state == TrialState.RUNNING and is_deserted(self.folder(trial.number)):
+            folder = self.folder(trial.number)
+            if trial.state == TrialState.RUNNING and is_deserted(folder):
                 attempt = trial.user_attrs.get(ATTEMPT, 1)
                 with telling_trouble(self.path):
+                    write_seconds(self.path, trial.number, seconds_until_gone(trial, folder))
                     self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
                 LOG.warning("trial %d: its process is gone", trial.number)
                 if attempt < MOST_ATTEMPTS:
@@ -219,7 +221,7 @@ class Study:
         counted = self.counted
         if self.trials is not None and len(counted) >= self.trials:
             return False
-        return self.budget_s is None or sum(map(_seconds, self.found)) < self.budget_s
+        return self.budget_s is None or sum(map(seconds_of, self.found)) < self.budget_s
 
     def folder(self, number: int) -> Path:
         """Return where the log of a trial is."""
@@ -236,12 +238,3 @@ def is_interrupted(trial: FrozenTrial) -> bool:
 def describe(state: TrialState) -> str:
     """Return a state of a trial in a word."""
     return {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}.get(state.name, state.name.lower())
-
-
-def _seconds(trial: FrozenTrial) -> float:
-    """Return what a trial took, or has taken so far."""
-    if "seconds" in trial.user_attrs:
-        return trial.user_attrs["seconds"]
-    if trial.state != TrialState.RUNNING or trial.datetime_start is None:
-        return 0.0
-    return max(0.0, time.time() - trial.datetime_start.timestamp())

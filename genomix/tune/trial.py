@@ -27,6 +27,7 @@ from genomix.train.history import Epoch
 from genomix.train.memory import telling_out_of_memory
 from genomix.train.record import LogFile
 from genomix.train.run import Training
+from genomix.tune.alive import ALIVE
 from genomix.tune.storage import RUNGS, telling_trouble
 from genomix.tune.values import with_values
 
@@ -149,6 +150,21 @@ class TrialRun:
     def seconds(self) -> float:
         """Since the trial began."""
         return time.monotonic() - self._began
+
+
+def clear_trial(folder: Path) -> None:
+    """Remove what a trial left in its folder, and the folder if nothing else is in it.
+
+    One that holds neither the log, with which a trial begins, nor a claim is no trial's, and stays as it is.
+    """
+    marks = [folder / name for name in (ALIVE, checkpoint.LOG)]
+    if any(folder.iterdir()) and not any(mark.is_file() for mark in marks):
+        return
+    checkpoint.clear(folder)
+    for name in (ALIVE, PROBABILITIES):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 @contextlib.contextmanager

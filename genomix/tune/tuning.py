@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +16,8 @@ from genomix.data.labels import LabelledRecords
 from genomix.data.splits import Splits, format_splits, is_table_of
 from genomix.errors import DataError, TrainingFailedError, UsageError
 from genomix.files import new_directory, write_text
-from genomix.metrics import score
 from genomix.stopping import Stopping
-from genomix.train.division import divide
+from genomix.train.division import check_metric, divide
 from genomix.train.run import Training
 from genomix.tune.asked import STUDY, Asked, read_asked
 from genomix.tune.blind import without_test
@@ -26,9 +25,12 @@ from genomix.tune.results import BEST, SUMMARY, TRIALS_TABLE, Results, write_res
 from genomix.tune.space_file import parse_space
 from genomix.tune.storage import JOURNAL, deciding
 from genomix.tune.study import TRIALS, Study
+from genomix.tune.trial import clear_trial
 from genomix.tune.values import value_at
 
 LOG = logging.getLogger("genomix")
+NUMBER = re.compile("0|[1-9][0-9]*")
+"""Names of the folders of trials."""
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Tuning:
         config = self.asked.training.config
         splits = divide(self.records, config)
         seen, division = without_test(self.records, splits)
-        _check_metric(config.training.metric, seen, division)
+        check_metric(config, seen, division)
         space = {key: one for key, one in parse_space(self.asked.space, STUDY).items() if one is not None}
         self._begin(splits)
         LOG.info("split: %d train, %d val; %d test records are put aside", *map(len, _parts(splits)))
@@ -127,25 +129,18 @@ class Tuning:
 
 
 def clear(directory: Path) -> None:
-    """Remove what a study left in a directory; what is not its own stays."""
-    for name in (STUDY, JOURNAL, TRIALS_TABLE, BEST, SUMMARY, checkpoint.SPLITS):
+    """Remove what a study left in a directory; what is not its own stays, and all does where no study was begun."""
+    if not any((directory / name).is_file() for name in (STUDY, JOURNAL)):
+        return
+    for folder in list((directory / TRIALS).glob("*")):
+        if NUMBER.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
+            clear_trial(folder)
+    for name in (TRIALS_TABLE, BEST, SUMMARY, checkpoint.SPLITS, JOURNAL, STUDY):
         (directory / name).unlink(missing_ok=True)
-    for folder in (directory / TRIALS).glob("[0-9]*"):
-        shutil.rmtree(folder)
 
 
 def _parts(splits: Splits) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return splits.train, splits.val, splits.test
-
-
-def _check_metric(metric: str, records: LabelledRecords, splits: Splits) -> None:
-    """Raise a UsageError if trials could not be compared by a metric on these validation records."""
-    truth, num_classes = records.truth[splits.val], len(records.classes)
-    if not np.isfinite(score(metric, truth, np.full((len(truth), num_classes), 1 / num_classes))):
-        raise UsageError(
-            f"training.metric: {metric} is undefined on these validation records (a class is missing among them); "
-            "choose another metric by --set training.metric=..., or give more records"
-        )
 
 
 def _no_result(results: Results, path: Path) -> TrainingFailedError:

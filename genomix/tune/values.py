@@ -26,6 +26,26 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
     Raises:
         UsageError: If it would not be valid; all that is wrong at once.
     """
+    try:
+        return Config.model_validate(_tree_with(config, values))
+    except ValidationError as error:
+        raise UsageError("\n".join(explain(error))) from error
+
+
+def tell_unknown(config: Config, key: str) -> str | None:
+    """Return what is wrong with a key that the sections of a configuration do not have; None for one they have."""
+    try:
+        Config.model_validate(_tree_with(config, {key: None}))
+    except UsageError as error:
+        return str(error)
+    except ValidationError as error:
+        if any(problem["type"] == "extra_forbidden" for problem in error.errors()):
+            return "\n".join(explain(error))
+    return None
+
+
+def _tree_with(config: Config, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration as a tree that has these values; raises a UsageError if one is to lie in another."""
     tree = config.model_dump(mode="json")
     for key, value in values.items():
         *sections, name = key.split(".")
@@ -36,10 +56,7 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
             if not isinstance(place, dict):
                 raise UsageError(f"{key}: there is no such key; {section} is a value, not a section")
         place[name] = value
-    try:
-        return Config.model_validate(tree)
-    except ValidationError as error:
-        raise UsageError("\n".join(explain(error))) from error
+    return tree
 
 
 def differences(before: Config, after: Config) -> dict[str, tuple[Any, Any]]:

@@ -1,7 +1,9 @@
 """Studies from the command line: what they print and leave, kills, several processes at once, and what is refused."""
 
+import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from job_scripts import directives, lines_of, make_script
-from tiny import REAL, TINY, rows_of
+from tiny import KMER, REAL, TINY, rows_of
 
 SPACE = """\
 training.learning_rate: {low: 1.0e-3, high: 1.0e-2, log: true}
@@ -67,6 +69,12 @@ def start(environment):
 
 def trials_of(path):
     return rows_of((path / "trials.tsv").read_text())
+
+
+def limits_of(path):
+    """Return how many trials a study has, the time of all, and the time of each."""
+    asked = json.loads((path / "study.json").read_text())
+    return asked["trials"], asked["budget_s"], asked["training"]["config"]["training"]["budget_s"]
 
 
 def wait_for(path, process):
@@ -126,6 +134,64 @@ class TestStudy:
         done = genomix("tune", data.fasta, data.table, *TINY, *small, *words)
         assert done.code == 0, done.stderr
         assert "budget_s: 0.1\n" in (tmp_path / "study/best.yaml").read_text()
+
+
+class TestLimits:
+    """What is not stated stays as it was."""
+
+    def test_each_trial_has_the_time_that_was_begun_with(self, genomix, data, tmp_path):
+        study = tmp_path / "study"
+        whole = ("tune", data.fasta, data.table, *KMER, "--resume", study)
+        for words, limits in (
+            (("--trials", 2, "--budget", "40s"), (2, 40, 20)),
+            (("--trials", 2, "--budget", "40s"), (2, 40, 20)),
+            (("--trials", 2, "--budget", "60s"), (2, 60, 20)),
+            (("--trials", 3, "--budget", "60s", "--set", "training.budget_s=20"), (3, 60, 20)),
+            ((), (3, 60, 20)),
+        ):
+            done = genomix(*whole, *words)
+            assert done.code == 0, done.stderr
+            assert limits_of(study) == limits
+        assert len(trials_of(study)) == 3
+        done = genomix(*whole, "--set", "training.budget_s=30")
+        assert (done.code, "training.budget_s: begun with 20.0, now 30.0" in done.stderr) == (2, True)
+        done = genomix(*whole, "--set", "training.max_epochs=3")
+        assert (done.code, "training.max_epochs: begun with nothing, now 3" in done.stderr) == (2, True)
+        assert limits_of(study) == (3, 60, 20)
+
+    def test_none_for_each_stays_none(self, genomix, data, tmp_path):
+        study = tmp_path / "study"
+        whole = ("tune", data.fasta, data.table, *KMER, "--resume", study)
+        for words, limits in ((("--trials", 1), (1, None, None)), (("--budget", "60s"), (1, 60, None))):
+            done = genomix(*whole, *words)
+            assert done.code == 0, done.stderr
+            assert limits_of(study) == limits
+
+    def test_passes_for_each(self, genomix, study, data, tmp_path):
+        path = tmp_path / "study"
+        shutil.copytree(study[0], path)
+        words = (data.fasta, data.table, *TINY, *FIXED, "--space", data.directory / "only.yaml", "--budget", "1h")
+        done = genomix("tune", *words, "--resume", path)
+        assert done.code == 0, done.stderr
+        assert limits_of(path)[1:] == (3600, None)
+
+    def test_the_number_and_the_time_of_all(self, genomix, data, tmp_path):
+        study = tmp_path / "study"
+        begin = ("tune", data.fasta, data.table, *KMER, "-o", study, "--budget", "0.1s")
+        done = genomix(*begin)
+        assert done.code == 0, done.stderr
+        assert limits_of(study) == (None, 0.1, 0.005)
+        for words, limits, holds in (
+            (("--trials", 1), (1, 0.1, 0.005), "--budget 0.1s"),
+            (("--budget", "0.2s"), (1, 0.2, 0.005), "--trials 1"),
+            (("--trials", 2, "--budget", "0.3s"), (2, 0.3, 0.005), None),
+            ((), (2, 0.3, 0.005), None),
+        ):
+            done = genomix("tune", "--resume", study, *words, *LOCAL)
+            assert done.code == 0, done.stderr
+            assert limits_of(study) == limits
+            said = f"--resume {study}: {holds} holds as before"
+            assert [line for line in done.stderr.splitlines() if "holds as before" in line] == ([said] if holds else [])
 
 
 class TestSeveralProcesses:
@@ -204,6 +270,30 @@ class TestRefusals:
         assert done.code == 2
         assert "bad.yaml: model.encoder.hiden_dim: there is no such key; did you mean 'hidden_dim'?" in done.stderr
         assert not (tmp_path / "study").exists()
+
+    @pytest.mark.parametrize(
+        "key", ["model.head.dropuot", "model.hed.dropout", "model.encoder.num_heads", "training.learning_rate.x"]
+    )
+    def test_a_key_that_is_left_out_is_read_as_one_with_a_range(self, genomix, tmp_path, key):
+        for name, stated in (("range", "{low: 1, high: 2}"), ("null", "null")):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "space.yaml").write_text(f"training.clip_norm: {{low: -1, high: 2}}\n{key}: {stated}\n")
+        words = ("tune", "--dry-run", "--space", "space.yaml")
+        one, other = (genomix(*words, directory=tmp_path / name) for name in ("range", "null"))
+        assert (one.code, other.code) == (2, 2)
+        assert "there is no such key" in one.stderr
+        assert one.stderr == other.stderr
+        assert "space.yaml: training.clip_norm: " in other.stderr
+
+    @pytest.mark.parametrize("stem", ["{widths: [5]}", "null"])
+    @pytest.mark.parametrize("key", ["training.clip_norm", "model.stem.base_dim", "model.stem", "model.head.dropout"])
+    def test_a_key_that_may_be_left_out(self, genomix, tmp_path, key, stem):
+        (tmp_path / "space.yaml").write_text(f"{key}:\n")
+        (tmp_path / "config.yaml").write_text(f"model: {{stem: {stem}, embedding: {{dim: 64}}}}\n")
+        words = ("--space", "space.yaml", "--config", "config.yaml")
+        done = genomix("tune", "--dry-run", *words, directory=tmp_path)
+        assert done.code == 0, done.stderr
+        assert not [line for line in done.stdout.splitlines() if line.startswith(key)]
 
     def test_resume(self, genomix, study, command, data, tmp_path):
         done = genomix("tune", "--resume", tmp_path / "none")

@@ -96,6 +96,13 @@ class TestFile:
         assert set(space) - set(together) == {"model.encoder.dropout"}
         check_space(together, make_config(), "space.yaml")
 
+    def test_a_section_is_left_out_but_for_what_is_stated(self):
+        space, one = find_space(make_config()), Choices((32, 64))
+        together = combine(space, {"model.encoder": None, "model.encoder.dim": one}, [], "space.yaml")
+        assert together == {key: there for key, there in space.items() if not key.startswith("model.encoder.")} | {
+            "model.encoder.dim": one
+        }
+
     @pytest.mark.parametrize("name", PRESETS)
     def test_what_is_printed_is_read_back(self, name, tmp_path):
         space = find_space(make_config(name))

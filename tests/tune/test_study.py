@@ -1,8 +1,12 @@
 """Studies: what they propose, how trials end, what they leave, and that they never see a test record."""
 
 import csv
+import json
+import os
 import pickle
 import socket
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +265,26 @@ class TestHowTrialsEnd:
             assert states == ["complete", "failed", "complete"]
             assert results.trials[2].params["training.learning_rate"] != 0.00123
 
+    @pytest.mark.parametrize("sign", ["alive", "train.log"])
+    @pytest.mark.parametrize(
+        ("budget_s", "states"), [(600, ["complete", "interrupted"]), (900, ["complete", "interrupted", "complete"])]
+    )
+    def test_the_time_of_what_is_gone_counts_to_its_last_sign(self, make_tuning, budget_s, states, sign):
+        """One that was begun an hour ago and worked for 700 s, on another machine."""
+        make_tuning(trials=1).run()
+        tuning = make_tuning(trials=2, resume=True, asked={"budget_s": budget_s})
+        open_study(tuning.path, maximize=True).ask()
+        began = time.time() - 3600
+        say_it_began(tuning.path / "journal.log", began)
+        folder = tuning.path / "trials/1"
+        folder.mkdir()
+        (folder / sign).write_text("elsewhere 1\n")
+        os.utime(folder / sign, (began + 700, began + 700))
+        tuning.run()
+        rows = rows_of(tuning)
+        assert [row["state"] for row in rows] == states
+        assert float(rows[1]["seconds"]) == pytest.approx(700, abs=0.2)
+
     def test_no_weights_are_left_unless_asked(self, make_tuning):
         tuning, keeping = make_tuning("one", trials=2), make_tuning("two", trials=2, asked={"keep": True})
         for one in (tuning, keeping):
@@ -286,6 +310,13 @@ def suggest(trial, rate):
     """Stand in for what is proposed."""
     trial.set_user_attr("planted", rate)
     return {"training.learning_rate": rate}
+
+
+def say_it_began(journal, moment):
+    """Let the last trial have begun at another time."""
+    *before, last = journal.read_text().splitlines()
+    begun = json.loads(last) | {"datetime_start": datetime.fromtimestamp(moment, UTC).isoformat()}
+    journal.write_text("\n".join([*before, json.dumps(begun)]) + "\n")
 
 
 def ask_after(stop, results, count):
@@ -369,6 +400,40 @@ class TestGoingOn:
         (tuning.path / "mine.txt").write_text("stays")
         assert len(tuning.run().trials) == 1
         assert (tuning.path / "mine.txt").exists()
+
+    def test_force_removes_what_trials_left_and_nothing_else(self, make_tuning):
+        make_tuning(trials=2).run()
+        tuning = make_tuning(trials=1, force=True)
+        trials, elsewhere = tuning.path / "trials", tuning.path.parent / "elsewhere"
+        mine = [
+            trials / name for name in ("2020-field-data/a.txt", "2020/a.txt", "007/train.log", "1/notes.txt", "1.txt")
+        ]
+        for path in [*mine, elsewhere / "train.log"]:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("stays")
+        (trials / "8").symlink_to(elsewhere)
+        (trials / "9").mkdir()
+        tuning.run()
+        assert {path.read_text() for path in [*mine, elsewhere / "train.log"]} == {"stays"}
+        assert [path.name for path in (trials / "1").iterdir()] == ["notes.txt"]
+        assert sorted(path.name for path in trials.iterdir()) == [
+            "0",
+            "007",
+            "1",
+            "1.txt",
+            "2020",
+            "2020-field-data",
+            "8",
+        ]
+
+    def test_force_removes_nothing_where_no_study_was(self, make_tuning):
+        tuning = make_tuning(trials=1, force=True)
+        mine = [tuning.path / "trials/5/train.log", tuning.path / "trials/6/alive"]
+        for path in mine:
+            path.parent.mkdir(parents=True)
+            path.write_text("stays")
+        tuning.run()
+        assert {path.read_text() for path in mine} == {"stays"}
 
     def test_a_torn_journal_is_mended(self, make_tuning):
         tuning = make_tuning(trials=2)
