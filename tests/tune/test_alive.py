@@ -46,6 +46,15 @@ def test_nobody_was_ever_there(tmp_path):
     assert alive.is_deserted(tmp_path)
 
 
+def test_its_last_sign_is_a_beat_or_a_file_that_it_wrote(folder):
+    assert alive.last_sign(folder / "none") is None
+    (folder / "log").touch()
+    for beat, written, last in ((20, 10, 20), (20, 30, 30)):
+        os.utime(folder / alive.ALIVE, (beat, beat))
+        os.utime(folder / "log", (written, written))
+        assert (alive.last_sign(folder), alive.last_sign(folder, "log", "none")) == (beat, last)
+
+
 def test_it_beats_and_then_leaves(folder, monkeypatch):
     monkeypatch.setattr(alive, "BEAT_S", 0.01)
     os.utime(folder / alive.ALIVE, (1, 1))
