@@ -23,6 +23,7 @@ from genomix.checkpoint.directory import (
     clear,
     end,
     find_members,
+    has_more_to_do,
     is_complete,
     is_model,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "clear",
     "end",
     "find_members",
+    "has_more_to_do",
     "is_complete",
     "is_model",
     "is_of_features",

@@ -55,12 +55,17 @@ def end(directory: Path) -> None:
 
 def is_complete(directory: Path) -> bool:
     """Say whether a run directory holds all that a training, or several, leave at their end."""
-    stated = _read_object(directory / BEGUN).get("complete", True)
-    if not stated or any((directory / name).exists() for name in (CHECKPOINT, CHECKPOINT_BEFORE)):
+    if has_more_to_do(directory):
         return False
     members = _stated_members(directory / META)
     models = [directory / name for name in members] if members else [directory]
     return (directory / METRICS).is_file() and all((one / WEIGHTS).is_file() for one in models)
+
+
+def has_more_to_do(directory: Path) -> bool:
+    """Say whether a run directory is of a training, or several, that stopped before its end, or is at work."""
+    stated = _read_object(directory / BEGUN).get("complete", True)
+    return not stated or any((directory / name).exists() for name in (CHECKPOINT, CHECKPOINT_BEFORE))
 
 
 def is_model(path: str | Path) -> bool:

@@ -9,7 +9,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
-from genomix.checkpoint.directory import CONFIG, META, REFERENCE, WEIGHTS, is_model
+from genomix.checkpoint.directory import CONFIG, META, REFERENCE, WEIGHTS, has_more_to_do, is_model
 from genomix.checkpoint.meta import Meta, check_has_classes, load_calibration, load_meta, save_calibration
 from genomix.config import Config, HeadConfig, KmerConfig, NetworkConfig, make_config, to_yaml
 from genomix.data.levels import Levels
@@ -220,6 +220,8 @@ def _model_folder(path: Path) -> Path:
         raise NoInputError(f"{path}: is no model; name a run directory or a model's folder first, then the sequences")
     folder = path if path.is_dir() else path.parent
     missing = [name for name in (CONFIG, WEIGHTS, META) if not (folder / name).is_file()]
+    if missing and has_more_to_do(folder):
+        raise NoInputError(f"{folder}: this training has no weights yet; go on with it first (--resume {folder})")
     if missing == [WEIGHTS]:
         raise NoInputError(f"{folder}: holds no model: neither {WEIGHTS} nor runs (member-1, fold-1); copy them again")
     if WEIGHTS in missing and CONFIG not in missing:

@@ -11,13 +11,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from genomix import checkpoint
 from genomix.checkpoint import (
     CONFIG,
     META,
     WEIGHTS,
     find_members,
-    is_complete,
+    has_more_to_do,
     is_of_features,
     load_features,
     load_meta,
@@ -86,11 +85,11 @@ def read_source(path: str) -> Source:
             f"--init-from {path}: holds {len(members)} models, each with weights of its own; choose one of them, such "
             f"as {members[0]}"
         )
+    if has_more_to_do(folder):
+        raise UsageError(f"--init-from {path}: this training has not ended; go on with it (--resume {path}) first")
     missing = [name for name in (CONFIG, WEIGHTS, META) if not (folder / name).is_file()]
     if missing:
         raise NoInputError(f"--init-from {path}: not a run directory or model: {', '.join(missing)} missing")
-    if (folder / checkpoint.BEGUN).is_file() and not is_complete(folder):
-        raise UsageError(f"--init-from {path}: this training has not ended; go on with it (--resume {path}) first")
     config, meta = make_config(path=folder / CONFIG), load_meta(folder)
     if isinstance(config.model, KmerConfig):
         raise UsageError(f"--init-from {path}: is a k-mer model, which has no layers to start from; choose a network")

@@ -43,6 +43,11 @@ FASTA = to_fasta(RECORDS)
 LABELS = "id\tlabel\n" + "".join(f"r{number}\t{'ab'[number % 2]}\n" for number in range(6))
 TRAIN = "train data.fa labels.tsv"
 PREDICT = "predict model"
+STOPPED: dict[str, Content] = {
+    "stopped/config.yaml": "preset: paramixer\n",
+    "stopped/begun.json": '{"complete": false}',
+    "stopped/checkpoint.pt": "",
+}
 
 MISSING_INPUT = [
     Case(
@@ -98,6 +103,27 @@ MISSING_INPUT = [
         NO_INPUT,
         ["preset: a preset without weights", "genomix train --model preset"],
         {"preset/config.yaml": "preset: kmer\n"},
+    ),
+    Case(
+        "the model is of a training that stopped before it had weights",
+        "predict stopped data.fa",
+        NO_INPUT,
+        ["stopped: this training has no weights yet; go on with it first (--resume stopped)"],
+        STOPPED,
+    ),
+    Case(
+        "the run to report was stopped",
+        "report stopped",
+        NO_INPUT,
+        ["stopped: this training has not ended; go on with it first (--resume stopped)"],
+        STOPPED,
+    ),
+    Case(
+        "the run to start from was stopped",
+        f"{TRAIN} --init-from stopped",
+        USAGE,
+        ["--init-from stopped: this training has not ended; go on with it (--resume stopped) first"],
+        STOPPED,
     ),
     Case(
         "the model is some other directory",

@@ -210,7 +210,7 @@ class TestSeveralProcesses:
             "interrupted",
             rows[2]["training.learning_rate"],
         ]
-        assert 0 <= float(rows[1]["seconds"]) < 60
+        assert float(rows[1]["seconds"]) >= 0
 
     @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 75), ("SIGINT", 130)])
     def test_a_signal(self, start, genomix, command, tmp_path, name, code):
