@@ -7,6 +7,7 @@ from statistics import fmean
 
 from measured import METRICS, TITLES, Row, Summary, best_of, conditions, markdown_table, mean_of, succeeded, summarise
 from scipy.stats import rankdata
+from set_notes import notes_on
 
 from genomix.metrics import HIGHER_IS_BETTER
 
@@ -21,7 +22,7 @@ FAILED_NOTE = "Where runs failed the figure is the mean of the others: never bol
 
 def write_markdown(rows: Sequence[Row]) -> str:
     """Write the tables of all sets and models, then one a set, under headings of the third level."""
-    parts = [NOTE]
+    parts = [NOTE, *filter(None, [notes_on(row["set"] for row in rows)])]
     for metric in WIDE:
         parts += [f"### {TITLES[metric]}: sets and models", wide_table(rows, metric)]
     for name in dict.fromkeys(row["set"] for row in rows):

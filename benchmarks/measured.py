@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runs import Outcome
+from set_notes import notes_on
 
 from genomix.errors import UsageError
 from genomix.files import write_text
@@ -104,7 +105,7 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
 
 
 def conditions(rows: Sequence[Row]) -> str:
-    """Say what rows were made with: machine, budget, seeds, dates, commits."""
+    """Say what rows were made with: machine, budget, seeds, dates, commits; and what must be said of the sets."""
     rows = succeeded(rows)
     if not rows:
         return "No run was made to its end."
@@ -119,7 +120,8 @@ def conditions(rows: Sequence[Row]) -> str:
         listed(row["date"] for row in rows),
         f"commit {listed(row['commit'] for row in rows)}",
     ]
-    return "; ".join(parts) + "."
+    made = "; ".join(parts) + "."
+    return " ".join(filter(None, [made, notes_on(str(row["set"]) for row in rows)]))
 
 
 def listed(values: Iterable[Any]) -> str:

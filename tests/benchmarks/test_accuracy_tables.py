@@ -71,6 +71,23 @@ class TestOneSet:
         assert "(--judge val)" in judged_on([row_of("one", 0.5, split="val", judge="val")])
 
 
+class TestWhatMustBeSaidOfASet:
+    def test_it_stands_wherever_a_figure_of_the_set_does(self, rows):
+        from accuracy_tables import card_text, write_markdown
+
+        told = "virus_sarscov2_clade: its genomes are reconstructed"
+        both = [*rows, row_of("first", 0.9, name="virus_sarscov2_clade")]
+        assert told in card_text(both, "first")
+        assert told not in card_text(both, "second")
+        sections = write_markdown(both).split("\n### ")
+        assert [told in section for section in sections] == [True, False, False, False, True]
+
+    def test_of_others_there_is_nothing_to_say(self):
+        from set_notes import notes_on
+
+        assert notes_on(["mito", "gue_tf_3"]) == ""
+
+
 class TestAllSets:
     def test_a_row_a_set_and_a_column_a_model(self, rows):
         from accuracy_tables import wide_table
