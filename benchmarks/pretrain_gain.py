@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from learning_curve import draw_records, parse_fraction
-from runs import call
+from runs import call, leave_with
 from sets import DataSet, open_sets, read_split, write_table
 
 from genomix.checkpoint import BEGUN, META, METRICS, WEIGHTS, is_complete
@@ -185,7 +185,7 @@ def summarise(rows: Sequence[dict[str, Any]], metric: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def main() -> int:
     """Pretrain, train and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set_dir", type=Path, help="folder with data.fa.gz and labels.tsv")
@@ -210,7 +210,8 @@ def main() -> None:
     writer.writerows(rows)
     write_text(options.results.with_suffix(".tsv"), text.getvalue())
     write_text(options.results.with_suffix(".md"), summarise(rows, options.metric))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    leave_with(main)

@@ -236,3 +236,14 @@ class TestRuns:
             measure(folder)
         assert (place / "meta.json").exists()
         assert genomix.made() == []
+
+
+def test_a_set_that_is_not_there_is_an_error_in_a_sentence(tmp_path, monkeypatch, capsys):
+    import pretrain_gain
+    from runs import leave_with
+
+    monkeypatch.setattr("sys.argv", ["pretrain_gain.py", str(tmp_path / "lost"), "--out", str(tmp_path / "runs")])
+    with pytest.raises(SystemExit) as left:
+        leave_with(pretrain_gain.main)
+    assert left.value.code == 66
+    assert f"error: {tmp_path / 'lost' / 'data.fa.gz'}: there is no such file" in capsys.readouterr().err
