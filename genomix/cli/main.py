@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import sys
 from typing import Annotated, Any
@@ -110,8 +111,14 @@ def _give_up_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+@functools.cache
+def build_command() -> Any:
+    """Return the command with all commands below it, which typer makes out of the functions."""
+    return typer.main.get_command(app)
+
+
 def _invoke() -> int:
-    command = typer.main.get_command(app)
+    command = build_command()
     try:
         with command.make_context("genomix", sys.argv[1:]) as context:
             command.invoke(context)

@@ -4,6 +4,7 @@ It reads one request a line on its stdin and answers with the exit code. A reque
 the files that are the command's stdin, stdout and stderr.
 """
 
+import gc
 import json
 import os
 import sys
@@ -30,13 +31,17 @@ import genomix.report
 import genomix.train.kmer.mismatch
 import genomix.train.run
 import genomix.train.several
-from genomix.cli.main import main
+from genomix.cli.main import build_command, main
 
 IMPORTED = (jinja2, matplotlib, numba, pyarrow.parquet, safetensors.torch, sklearn, torch, genomix)
 """Without the compiled kernels: their threads begin with the import, and a process that has them must not fork."""
 
 
 def serve() -> None:
+    _stay_on_one_core()
+    build_command()
+    gc.collect()
+    gc.freeze()  # lest a collection in a fork touches, and so copies, what it shares
     requests = os.fdopen(os.dup(0), "r")
     answers = os.fdopen(os.dup(1), "w")
     for line in requests:
@@ -46,6 +51,13 @@ def serve() -> None:
             _leave_with_the_code_of(main)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         print(code, file=answers, flush=True)
+
+
+def _stay_on_one_core() -> None:
+    """Run on a core of this worker's own: threads of commands that run beside each other would wait for each other."""
+    if hasattr(os, "sched_setaffinity"):
+        worker, cores = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
 def _take_over(request: dict[str, Any]) -> None:
