@@ -124,8 +124,9 @@ def train(
     from genomix.cli.training import perform
     from genomix.config import PRESETS, KmerConfig, make_config
     from genomix.distributed import find_ranks
+    from genomix.train.adoption import adopt
     from genomix.train.begun import Begun
-    from genomix.train.init import adopt, check_freezing, read_source
+    from genomix.train.init import check_freezing, read_source
     from genomix.train.lineage import check_apart
 
     options.start_log(quiet=quiet, silent=not find_ranks().is_first)

@@ -134,9 +134,9 @@ def read_run(directory: Path) -> RunFiles:
     """
     if not directory.is_dir():
         raise NoInputError(f"{directory}: no such run directory")
-    if not (directory / checkpoint.METRICS).is_file() and checkpoint.has_more_to_do(directory):
-        raise NoInputError(f"{directory}: this training has not ended; go on with it first (--resume {directory})")
     if not (directory / checkpoint.METRICS).is_file():
+        if checkpoint.has_more_to_do(directory):
+            raise NoInputError(f"{directory}: this training has not ended; go on with it first (--resume {directory})")
         raise NoInputError(
             f"{directory}: not a run directory with results: it has no {checkpoint.METRICS}; train a model first "
             "(genomix train data.fa labels.tsv -o run/)"

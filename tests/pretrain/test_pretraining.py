@@ -17,7 +17,8 @@ from genomix.pretrain.network import build_masked_base_model
 from genomix.pretrain.plan import plan
 from genomix.pretrain.run import Pretraining
 from genomix.stopping import Stopping
-from genomix.train.init import adopt, read_source
+from genomix.train.adoption import adopt
+from genomix.train.init import read_source
 from genomix.train.plan import MOST_PASSES
 from genomix.train.run import Training
 
