@@ -13,6 +13,13 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # before triton is imported: its kernels then run on the CPU
 
 
+@pytest.fixture(autouse=True)
+def _small_numbers():
+    """A command run within a test makes the numbers below 1e-38 of its process zero: tests behind it have theirs."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:

@@ -19,14 +19,13 @@ VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 @pytest.fixture
 def environment(monkeypatch):
-    """Give back the threads and the environment as they were, and how small numbers are treated."""
+    """Give back the threads and the environment as they were."""
     for name in (*VARIABLES, "NUMBA_NUM_THREADS", "GOMP_SPINCOUNT", "SLURM_CPUS_PER_TASK"):
         monkeypatch.setenv(name, "1")
     monkeypatch.delenv("GOMP_SPINCOUNT")
     monkeypatch.delenv("SLURM_CPUS_PER_TASK")
     yield monkeypatch
     set_threads(1)
-    torch.set_flush_denormal(False)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is held now")
