@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from unittest import mock
 
 os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")  # before torch and numba are imported
 
@@ -14,9 +15,10 @@ if not torch.cuda.is_available():
 
 
 @pytest.fixture(autouse=True)
-def _small_numbers():
-    """A command run within a test makes the numbers below 1e-38 of its process zero: tests behind it have theirs."""
-    yield
+def _as_before():
+    """What a command run within a test tells its process of threads, and of numbers below 1e-38, ends with the test."""
+    with mock.patch.dict(os.environ):
+        yield
     torch.set_flush_denormal(False)
 
 
