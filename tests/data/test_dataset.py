@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from genomix.data import dataset
 from genomix.data.curriculum import Curriculum
-from genomix.data.dataset import LEAST_FILLED, Piece, TrainingSet, collate, hide, read_piece
+from genomix.data.dataset import Piece, TrainingSet, collate, hide, read_piece
 from genomix.data.store import build_store
 from genomix.data.vocabulary import PAD, UNKNOWN, reverse_complement
 
@@ -94,12 +95,40 @@ def test_records_that_are_filled_up_count_as_long_as_they_become(training_set):
     assert max(len(batch) for step in plan for batch in step) == 2
 
 
-def test_records_of_like_length_share_a_tensor(training_set):
+def divisions_of(lengths):
+    """All divisions of lengths, in order, among groups."""
+    if not lengths:
+        yield []
+    for size in range(1, len(lengths) + 1):
+        for others in divisions_of(lengths[size:]):
+            yield [lengths[:size], *others]
+
+
+@pytest.mark.parametrize("cost", [0, 1, 20, 60, 10**6])
+def test_records_of_like_length_share_a_tensor_where_it_saves_time(training_set, monkeypatch, cost):
+    monkeypatch.setattr(dataset, "TENSOR_COST", cost)
+
+    def cost_of(division):
+        return sum(cost + len(group) * max(group) for group in division)
+
+    own, sizes = training_set(batch_bases=10**6), []
+    for (planned,) in own.plan(1):
+        groups = [group.lengths.tolist() for group in own.load(planned).groups]
+        in_order = [length for group in groups for length in group]
+        assert in_order == sorted((piece.end - piece.start for piece, _ in planned), reverse=True)
+        assert cost_of(groups) == min(map(cost_of, divisions_of(in_order)))
+        assert own.count_padded(planned) == cost_of(groups) - cost * len(groups)
+        sizes.append(len(groups))
+    assert cost or max(sizes) > 3
+    assert cost < 10**6 or set(sizes) == {1}
+
+
+def test_a_tensor_is_as_wide_as_its_longest_record(training_set, monkeypatch):
+    monkeypatch.setattr(dataset, "TENSOR_COST", 20)
     own = training_set(batch_bases=10**6)
     for step in own.plan(1):
         for group in own.load(step[0]).groups:
-            assert group.lengths.min() >= LEAST_FILLED * group.lengths.max()
-            assert group.tokens.shape[1] == group.lengths.max()
+            assert group.tokens.shape == (len(group.lengths), group.lengths.max())
 
 
 def test_length_does_not_say_which_records_share_a_step(training_set, store):
@@ -249,3 +278,4 @@ def test_short_crops_are_filled_up_where_all_records_are(training_set):
     for batch in (batch for step in own.plan(1) for batch in step):
         assert len(batch) <= 4
         assert own.count_padded(batch) == MAX_LENGTH * len(batch)
+        assert len(own.load(batch).groups) == 1
