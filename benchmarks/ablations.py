@@ -7,7 +7,8 @@ The file of variants has a name and a list of `--set` assignments for each. All 
 --budget each without stopping early, or by the preset's own rule; training is given a copy of each set without its test
 records. Differences are paired: a variant and the default on the same set with the same seed. What is done is not
 repeated. RESULTS.tsv has a row a run, RESULTS-differences.tsv a row a variant and set, RESULTS.md the table,
-which --card puts into the preset's card, between marks.
+which --card puts into the preset's card, between marks. With --keep, other sets, variants and seeds that RESULTS.tsv
+has stay in all of them; they must be of the same --default, which no row tells.
 """
 
 from __future__ import annotations
@@ -22,7 +23,20 @@ import numpy as np
 import yaml
 from accuracy_tables import costs, told
 from candidates import SYNTAX, Candidate, file_name, parse_candidates
-from measured import METRICS, TITLES, Row, conditions, exit_code, markdown_table, row_of, succeeded, write_results
+from measured import (
+    METRICS,
+    TITLES,
+    Row,
+    add_rows,
+    conditions,
+    exit_code,
+    markdown_table,
+    number_of,
+    row_of,
+    rows_to_keep,
+    succeeded,
+    write_results,
+)
 from runs import add_run_options, leave_with, limits, perform_all
 from sets import open_sets, runs_on
 from write_cards import find_card, write_ablations_card
@@ -73,7 +87,7 @@ def read_variants(path: Path, base: Candidate) -> list[Candidate]:
 
 def differences_of(rows: Sequence[Row], metric: str) -> dict[str, dict[str, list[float]]]:
     """Return, by variant and set, the differences to the default over the seeds that both have."""
-    values = {(row["model"], row["set"], row["seed"]): row[metric] for row in succeeded(rows)}
+    values = {(row["model"], row["set"], str(row["seed"])): number_of(row[metric]) for row in succeeded(rows)}
     found: dict[str, dict[str, list[float]]] = {}
     for (model, name, seed), value in values.items():
         usual = values.get((DEFAULT, name, seed))
@@ -145,6 +159,7 @@ def main() -> int:
     parser.add_argument("--default", default="paramixer", metavar="MODEL", help=f"what they are variants of: {SYNTAX}")
     parser.add_argument("--epochs", type=int, help="of each training")
     parser.add_argument("--metric", choices=METRICS, default=METRICS[0])
+    parser.add_argument("--keep", action="store_true", help="keep what RESULTS.tsv has of other sets, variants, seeds")
     parser.add_argument("--card", action="store_true", help="put the table into the card of the default's preset")
     add_run_options(parser)
     options = parser.parse_args()
@@ -157,18 +172,21 @@ def main() -> int:
     variants = [one for one in variants if options.only is None or one.name in (DEFAULT, *options.only)]
     flags = limits(options.budget, options.epochs)
     limit = {"budget": f"{options.epochs} epochs"} if options.epochs else {}
+    budget = limit.get("budget", options.budget or "")
+    kept = rows_to_keep(options.results, "val", budget) if options.keep else []
     runs = [
         run
         for one in open_sets(options.sets_dir, options.sets, "val", options.out)
         for run in runs_on(one, variants, options, folder="ablations", flags=flags, judge="val", **limit)
     ]
-    rows = [row_of(outcome) for outcome in perform_all(runs, options.jobs)]
+    made = [row_of(outcome) for outcome in perform_all(runs, options.jobs)]
+    rows = add_rows(kept, made)
     differences = difference_rows(differences_of(rows, options.metric), options.metric)
     table = to_markdown(rows, options.metric)
     write_results(options.results, table, rows=rows, differences=differences)
     if options.card:
         write_ablations_card(base.source, f"{_describe(options.default)}\n\n{table}")
-    return exit_code(rows)
+    return exit_code(made)
 
 
 def _describe(default: str) -> str:

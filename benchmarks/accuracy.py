@@ -19,7 +19,7 @@ from pathlib import Path
 
 from accuracy_tables import write_markdown
 from candidates import SYNTAX, parse_candidates
-from measured import add_rows, exit_code, row_of, rows_to_keep, table_path, write_results
+from measured import add_rows, exit_code, row_of, rows_to_keep, write_results
 from runs import Run, add_run_options, budget_flags, leave_with, perform_all
 from sets import add_judge_option, open_sets, runs_on
 from write_cards import ACCURACY, write_accuracy_cards, write_accuracy_page
@@ -53,9 +53,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.judge != "test" and (options.docs or options.cards):
         raise UsageError("--judge val is for choosing; docs and cards have figures of the test records")
-    if options.keep and options.results is None:
-        raise UsageError("--keep: keeps the rows of a table; name it with --results")
-    kept = rows_to_keep(table_path(options.results), options.judge) if options.keep else []
+    kept = rows_to_keep(options.results, options.judge) if options.keep else []
     made = [row_of(outcome) for outcome in perform_all(plan(options), options.jobs)]
     rows = add_rows(kept, made)
     write_results(options.results, write_markdown(rows), rows=rows)

@@ -80,12 +80,12 @@ def succeeded(rows: Iterable[Row]) -> list[Row]:
 
 def mean_of(rows: Sequence[Row], name: str) -> float | None:
     """Return the mean of a figure over rows that have it."""
-    return spread_of([_number(row.get(name)) for row in rows]).mean
+    return spread_of([number_of(row.get(name)) for row in rows]).mean
 
 
 def summarise(rows: Sequence[Row], metric: str) -> Summary | None:
     """Return a metric over rows that differ in their seed; None where no row has it."""
-    spread = spread_of([_number(row.get(metric)) for row in rows])
+    spread = spread_of([number_of(row.get(metric)) for row in rows])
     if spread.mean is None:
         return None
     low, high = (mean_of(rows, f"{metric}_{end}") for end in ("low", "high"))
@@ -169,15 +169,26 @@ def read_tsv(path: Path) -> list[Row]:
         return list(csv.DictReader(table, delimiter="\t"))
 
 
-def rows_to_keep(path: Path, judge: str) -> list[Row]:
-    """Return the rows of a table, none if there is no such file yet.
+def rows_to_keep(results: Path | None, judge: str, budget: str | None = None) -> list[Row]:
+    """Return the rows of RESULTS.tsv, none if there is no such file yet.
+
+    Args:
+        results: Beginning of its name.
+        judge: Records that all rows must be judged on.
+        budget: What all rows must say of their time or epochs; None where rows may differ.
 
     Raises:
-        UsageError: If the table has figures of other records: it was made with another --judge.
+        UsageError: If no results are named, or they were made with another --judge or another budget.
     """
+    if results is None:
+        raise UsageError("--keep: keeps the rows of a table; name it with --results")
+    path = table_path(results)
     rows = read_tsv(path) if path.exists() else []
     if others := {row["judge"] for row in rows} - {judge}:
         raise UsageError(f"{path}: has rows of --judge {listed(others)}; leave out --keep, or name other --results")
+    if budget is not None and (others := {row["budget"] for row in rows} - {budget}):
+        found, asked = (listed(one or "no budget" for one in budgets) for budgets in (others, [budget]))
+        raise UsageError(f"{path}: has rows of {found}, not {asked}; leave out --keep, or name other --results")
     return rows
 
 
@@ -191,5 +202,6 @@ def add_rows(kept: Sequence[Row], made: Sequence[Row]) -> list[Row]:
     return [row for row in kept if key(row) not in replaced] + list(made)
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
+    """Return what a cell says, None of an empty one."""
     return None if value in (None, "") else float(value)

@@ -134,5 +134,40 @@ def test_all_are_trained_alike_and_judged_on_validation(make_set, trainer, call_
         call_script(ablations, folder.parent, "--sets", "mito", "--epochs", 7, "--budget", "1m")
 
 
+def test_what_is_kept_is_paired_with_what_was_kept_before(make_set, trainer, call_script, tmp_path):
+    import ablations
+
+    make_set("mito")
+    sets = make_set("tf").parent
+
+    def make(name, *words):
+        return call_script(ablations, sets, "--sets", name, "--results", tmp_path / "found", "--keep", *words, out=name)
+
+    def cells(variant):
+        (line,) = [
+            line for line in (tmp_path / "found.md").read_text().splitlines() if line.startswith(f"| {variant} |")
+        ]
+        return [cell.strip() for cell in line.split("|")[1:-1]]
+
+    trainer.accuracies = {"pooling=max": 0.75, "pooling=attention": 0.6}
+    both = ("--only", "max pooling", "attention pooling", "--epochs", 7)
+    assert make("mito", *both, "--seeds", 3, 4) == 0
+    assert make("tf", "--only", "max pooling", "--epochs", 7, "--seeds", 3) == 0
+    assert cells("max pooling")[1:5] == ["+0.250 ± 0.000", "+0.250", "+0.250 ± 0.000", "3 / 0"]
+    assert cells("attention pooling")[1:5] == ["+0.100 ± 0.000", "-", "+0.100", "2 / 0"]
+    trainer.accuracies = {"pooling=max": 1.0}
+    assert make("tf", "--only", "max pooling", "--epochs", 7, "--seeds", 4) == 0
+    assert cells("max pooling")[2] == "+0.375 ± 0.125"
+    before, calls = (tmp_path / "found.tsv").read_text(), len(trainer.calls)
+    with pytest.raises(UsageError, match=r"found\.tsv: has rows of 7 epochs, not 8 epochs; leave out --keep"):
+        make("tf", "--epochs", 8)
+    with pytest.raises(UsageError, match="has rows of 7 epochs, not no budget"):
+        make("tf")
+    with pytest.raises(UsageError, match="--keep: keeps the rows of a table; name it with --results"):
+        call_script(ablations, sets, "--sets", "mito", "--keep")
+    assert (tmp_path / "found.tsv").read_text() == before
+    assert len(trainer.calls) == calls
+
+
 def _lines(text):
     return [line for line in text.splitlines() if line.startswith(("| default", "| other"))]
