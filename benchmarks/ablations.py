@@ -7,8 +7,9 @@ The file of variants has a name and a list of `--set` assignments for each. All 
 --budget each without stopping early, or by the preset's own rule; training is given a copy of each set without its test
 records. Differences are paired: a variant and the default on the same set with the same seed. What is done is not
 repeated. RESULTS.tsv has a row a run, RESULTS-differences.tsv a row a variant and set, RESULTS.md the table,
-which --card puts into the preset's card, between marks. With --keep, other sets, variants and seeds that RESULTS.tsv
-has stay in all of them; they must be of the same --default, which no row tells.
+which --card puts into the preset's card, between marks. With --keep, what RESULTS.tsv has of other sets and seeds stays
+in all of them, as a variant is paired with the default of the same command alone; it must be of the same --default and
+the same --variants, which no row tells.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from measured import (
     METRICS,
     TITLES,
     Row,
-    add_rows,
     conditions,
     exit_code,
     markdown_table,
@@ -159,7 +159,7 @@ def main() -> int:
     parser.add_argument("--default", default="paramixer", metavar="MODEL", help=f"what they are variants of: {SYNTAX}")
     parser.add_argument("--epochs", type=int, help="of each training")
     parser.add_argument("--metric", choices=METRICS, default=METRICS[0])
-    parser.add_argument("--keep", action="store_true", help="keep what RESULTS.tsv has of other sets, variants, seeds")
+    parser.add_argument("--keep", action="store_true", help="keep what RESULTS.tsv has of other sets and seeds")
     parser.add_argument("--card", action="store_true", help="put the table into the card of the default's preset")
     add_run_options(parser)
     options = parser.parse_args()
@@ -180,7 +180,8 @@ def main() -> int:
         for run in runs_on(one, variants, options, folder="ablations", flags=flags, judge="val", **limit)
     ]
     made = [row_of(outcome) for outcome in perform_all(runs, options.jobs)]
-    rows = add_rows(kept, made)
+    anew = {(row["set"], str(row["seed"])) for row in made}
+    rows = [row for row in kept if (row["set"], row["seed"]) not in anew] + made
     differences = difference_rows(differences_of(rows, options.metric), options.metric)
     table = to_markdown(rows, options.metric)
     write_results(options.results, table, rows=rows, differences=differences)

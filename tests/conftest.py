@@ -16,9 +16,10 @@ if not torch.cuda.is_available():
 
 @pytest.fixture(autouse=True)
 def _as_before():
-    """What a command run within a test tells its process of threads, and of numbers below 1e-38, ends with the test."""
+    """What a command run within a test sets for its process ends with it: the environment, threads, small numbers."""
     with mock.patch.dict(os.environ):
         yield
+    torch.set_num_threads(1)
     torch.set_flush_denormal(False)
 
 

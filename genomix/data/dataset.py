@@ -18,7 +18,9 @@ from genomix.data.vocabulary import PAD, UNKNOWN, reverse_complement
 from genomix.data.windows import crop
 
 TENSOR_COST = 2048
-"""Bases that are computed in the time that one more padded tensor takes, whatever its size (10 ms on a CPU)."""
+"""Bases that the default network computes on one core in the time one more padded tensor takes, whatever its size."""
+SMALL_BATCH = 16
+"""A tensor counts for this part of `batch_bases` at most: where these are few, memory is, and padding costs it."""
 
 
 class Piece(NamedTuple):
@@ -40,7 +42,7 @@ class Piece(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Records of like length: tokens (B, N) uint8, padded at the end, and lengths (B,) int64."""
+    """Records that share a tensor: tokens (B, N) uint8, padded at the end, and lengths (B,) int64."""
 
     tokens: torch.Tensor
     lengths: torch.Tensor
@@ -69,8 +71,8 @@ class TrainingSet:
         targets: Class of each record (R,); where records may have several labels, the place of its combination.
         max_length: Longer records are cropped to this many bp, at random, anew in each epoch.
         batch_records: Records in a step of the optimiser.
-        batch_bases: Most bases computed at once; a step of more is computed in several batches. A batch holds one
-            record at least.
+        batch_bases: Most bases computed at once, not counting padding, which adds about a third at most; a step of more
+            is computed in several batches. A batch holds one record at least.
         reverse_complement: Read half of the pieces from the other strand.
         mask_fraction: Share of the bases that are hidden, see `hide`.
         balanced: Draw records with replacement, so that each class comes equally often.
@@ -149,7 +151,9 @@ class TrainingSet:
 
     def _group(self, batch: PlannedBatch) -> list[PlannedBatch]:
         ordered = sorted(batch, key=_length, reverse=True)
-        return [ordered] if self.padded_length is not None else _divide(ordered)
+        if self.padded_length is not None:
+            return [ordered] if ordered else []
+        return _divide(ordered, min(TENSOR_COST, self.batch_bases // SMALL_BATCH))
 
     def _batches(self, step: PlannedBatch) -> list[PlannedBatch]:
         batches: list[PlannedBatch] = [[]]
@@ -185,21 +189,22 @@ def _length(entry: tuple[Piece, int]) -> int:
     return entry[0].end - entry[0].start
 
 
-def _divide(ordered: PlannedBatch) -> list[PlannedBatch]:
+def _divide(ordered: PlannedBatch, tensor_cost: int) -> list[PlannedBatch]:
     """Divide pieces, longest first, among as many padded tensors as take the least time.
 
-    Of all divisions it is the one with the fewest bases to compute, padding and `TENSOR_COST` for each tensor included:
-    from the longest pieces on, the best one of all pieces of a length and those before is found from the ones before.
+    Of all divisions it is the one with the fewest bases to compute, padding and `tensor_cost` for each tensor included.
+    The best division of the first pieces is the best of fewer of them and one more tensor for the rest, and the first
+    of a tensor says how wide that is; pieces of one length stay together.
     """
-    lengths, counts = np.unique([-_length(entry) for entry in ordered], return_counts=True)
-    ends = np.cumsum(counts)
+    negative, counts = np.unique([-_length(entry) for entry in ordered], return_counts=True)
+    widths, ends = -negative, np.cumsum(counts)
     begins = ends - counts
-    least, firsts = np.zeros(len(lengths) + 1, dtype=np.int64), []
+    least, firsts = np.zeros(len(widths) + 1, dtype=np.int64), []
     for last, end in enumerate(ends):
-        costs = least[: last + 1] - lengths[: last + 1] * (end - begins[: last + 1])
+        costs = least[: last + 1] + widths[: last + 1] * (end - begins[: last + 1])
         firsts.append(int(costs.argmin()))
-        least[last + 1] = costs[firsts[-1]] + TENSOR_COST
-    groups, last = [], len(lengths) - 1
+        least[last + 1] = costs[firsts[-1]] + tensor_cost
+    groups, last = [], len(widths) - 1
     while last >= 0:
         groups.append(ordered[begins[firsts[last]] : ends[last]])
         last = firsts[last] - 1

@@ -134,14 +134,14 @@ def test_all_are_trained_alike_and_judged_on_validation(make_set, trainer, call_
         call_script(ablations, folder.parent, "--sets", "mito", "--epochs", 7, "--budget", "1m")
 
 
-def test_what_is_kept_is_paired_with_what_was_kept_before(make_set, trainer, call_script, tmp_path):
+def test_what_is_kept_is_of_other_sets_and_seeds(make_set, trainer, call_script, tmp_path):
     import ablations
 
     make_set("mito")
     sets = make_set("tf").parent
 
-    def make(name, *words):
-        return call_script(ablations, sets, "--sets", name, "--results", tmp_path / "found", "--keep", *words, out=name)
+    def make(name, *words, out="runs"):
+        return call_script(ablations, sets, "--sets", name, "--results", tmp_path / "found", "--keep", *words, out=out)
 
     def cells(variant):
         (line,) = [
@@ -158,6 +158,9 @@ def test_what_is_kept_is_paired_with_what_was_kept_before(make_set, trainer, cal
     trainer.accuracies = {"pooling=max": 1.0}
     assert make("tf", "--only", "max pooling", "--epochs", 7, "--seeds", 4) == 0
     assert cells("max pooling")[2] == "+0.375 ± 0.125"
+    assert make("mito", "--only", "mean pooling", "--epochs", 7, "--seeds", 3, out="again") == 0
+    assert cells("mean pooling")[1] == "+0.000"
+    assert cells("max pooling")[1:3] == ["+0.250", "+0.375 ± 0.125"]
     before, calls = (tmp_path / "found.tsv").read_text(), len(trainer.calls)
     with pytest.raises(UsageError, match=r"found\.tsv: has rows of 7 epochs, not 8 epochs; leave out --keep"):
         make("tf", "--epochs", 8)

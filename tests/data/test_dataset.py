@@ -123,12 +123,47 @@ def test_records_of_like_length_share_a_tensor_where_it_saves_time(training_set,
     assert cost < 10**6 or set(sizes) == {1}
 
 
+@given(
+    lengths=st.lists(st.integers(1, 20_000) | st.integers(1, 600) | st.integers(1, 30), min_size=1, max_size=300),
+    batch_bases=st.sampled_from([100, 2000, 20_000]),
+)
+def test_padding_adds_half_at_most_to_what_is_computed_at_once(lengths, batch_bases):
+    """Of lengths that come in nature it adds a third; memory is sized by `batch_bases`."""
+    own = TrainingSet(
+        store=None,
+        rows=np.zeros(0),
+        targets=np.zeros(0),
+        max_length=20_000,
+        batch_records=300,
+        batch_bases=batch_bases,
+        reverse_complement=False,
+        balanced=False,
+        seed=0,
+    )
+    batch, bases = [], 0
+    for length in lengths:
+        if bases + length <= batch_bases:
+            batch.append((Piece(0, 0, length), 0))
+            bases += length
+    assert bases <= own.count_padded(batch) <= 1.5 * batch_bases
+
+
 def test_a_tensor_is_as_wide_as_its_longest_record(training_set, monkeypatch):
     monkeypatch.setattr(dataset, "TENSOR_COST", 20)
     own = training_set(batch_bases=10**6)
     for step in own.plan(1):
         for group in own.load(step[0]).groups:
             assert group.tokens.shape == (len(group.lengths), group.lengths.max())
+
+
+@pytest.mark.parametrize("padded_length", [None, MAX_LENGTH])
+def test_a_process_without_records_loads_nothing(training_set, padded_length):
+    own = training_set(num_shares=3, padded_length=padded_length)
+    assert own.share(own.plan(1)[0][0][:2], 2) == []
+    batch = own.load([])
+    assert batch.groups == []
+    assert batch.targets.shape == (0,)
+    assert own.count_padded([]) == 0
 
 
 def test_length_does_not_say_which_records_share_a_step(training_set, store):

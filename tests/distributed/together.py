@@ -37,7 +37,7 @@ class Records:
         return self.sequences[row][start:end]
 
 
-def train(ranks, *, num_shares, batch_bases, batch_records=8, **changes):
+def train(ranks, *, num_shares, batch_bases, batch_records=8, padded_length=None, **changes):
     """Train in float64, so that rounding cannot hide what is wrong; return weights, history and gradients."""
     torch.manual_seed(0)
     records = Records()
@@ -66,6 +66,7 @@ def train(ranks, *, num_shares, batch_bases, batch_records=8, **changes):
             balanced=False,
             seed=0,
             num_shares=num_shares,
+            padded_length=padded_length,
         ),
         config=training,
         device="cpu",
@@ -90,6 +91,12 @@ TRAININGS = {
     "fewer records in a step than processes": {"batch_records": 2},
     "fewer records than the norm wants": {"batch_records": 3},
     "an average of the weights": {"ema_decay": 0.8},
+    "records filled up to one length": {
+        "batch_records": 2,
+        "padded_length": MAX_LENGTH,
+        "model.padding": "token",
+        "model.max_length": MAX_LENGTH,
+    },
     "a head without statistics": {"model.head.norm": "layer"},
     "a network that asks something of its weights": {
         "model.encoder.name": "tfk",

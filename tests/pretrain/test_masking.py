@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomix.config import MaskingConfig
+from genomix.data import dataset
 from genomix.data.dataset import Piece, read_piece
 from genomix.data.store import build_store
 from genomix.data.vocabulary import COMPLEMENT, UNKNOWN, reverse_complement
@@ -101,6 +102,14 @@ def make_set(store, **changes):
     )
 
 
+@pytest.fixture(scope="module")
+def _several_tensors():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "TENSOR_COST", 1)
+        yield
+
+
+@pytest.mark.usefixtures("_several_tensors")
 class TestMaskedSet:
     @settings(max_examples=20, deadline=None)
     @given(epoch=st.integers(1, 50), seed=st.integers(0, 50))

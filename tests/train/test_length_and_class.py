@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from genomix.config import TrainingConfig, make_config
+from genomix.data import dataset
 from genomix.data.dataset import TrainingSet, collate
 from genomix.data.store import build_store
 from genomix.nn.build import build_classifier
@@ -24,7 +25,9 @@ SHARES = ((0.35, 0.15, 0.15, 0.35), (0.2, 0.3, 0.3, 0.2))
 
 
 @pytest.fixture
-def fit(tmp_path):
+def fit(tmp_path, monkeypatch):
+    """Each class in tensors of its own."""
+    monkeypatch.setattr(dataset, "TENSOR_COST", 300)
     rng = np.random.default_rng(0)
     targets = np.arange(64) % 2
     sequences = ["".join(rng.choice(list("ACGT"), size=rng.integers(*RANGES[t]), p=SHARES[t])) for t in targets]
@@ -60,6 +63,12 @@ def fit(tmp_path):
 
 
 def test_classes_of_different_lengths_are_learnt(fit):
+    (batch,) = fit.training_set.plan(1)[0]
+    lengths = [group.lengths for group in fit.training_set.load(batch).groups]
+    assert [(group.min() >= RANGES[1][0], group.max() < RANGES[0][1]) for group in lengths] == [
+        (True, False),
+        (False, True),
+    ]
     history = fit.run()
     assert history[-1].train_loss < 0.3
     assert max(row.validation["accuracy"] for row in history) > 0.95
