@@ -134,7 +134,7 @@ def to_markdown(rows: Sequence[Row], metric: str) -> str:
     note = (
         f"Difference of {TITLES[metric]} on the validation records to the default, paired by set and seed: of a set "
         "the mean ± its standard error over seeds, of all sets the mean ± its standard error over sets. p is of the "
-        "sign test over all pairs, after Holm for the variants."
+        "sign test over all pairs, after Holm for the variants; before Holm n pairs give 2^(1 - n) at the least."
     )
     return f"{note}\n\n{markdown_table(columns, lines)}\n\n{conditions(rows)}"
 
