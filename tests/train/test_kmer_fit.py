@@ -111,20 +111,59 @@ def test_logistic_regression_predicts_what_scikit_learn_predicts(k, num_classes,
 
 
 @pytest.mark.parametrize("roots", [False, True])
-def test_sparse_features_give_the_same_as_dense_ones(roots, monkeypatch):
+@pytest.mark.parametrize("projected", [False, True])
+def test_sparse_features_give_the_same_as_dense_ones(roots, projected, monkeypatch):
     texts, targets = classes_of(3, num_records=90)
     counts = count(texts, 5)
     dense = next(fit_logistic(counts, targets, [0.01], roots=roots, balanced=False))
     monkeypatch.setattr(design, "ALWAYS_DENSE", 0)
-    assert sparse.issparse(design.make_design(counts, targets, roots=roots).matrix)
+    if not projected:
+        monkeypatch.setattr(design, "MOST_PRODUCTS", 0)
+    made = design.make_design(counts, targets, roots=roots)
+    assert sparse.issparse(made.matrix) != projected
+    assert made.matrix.shape == ((90, 89) if projected else (90, 4**5))
     found = next(fit_logistic(counts, targets, [0.01], roots=roots, balanced=False))
     logits = [design.find_logits(one, counts, roots=roots) for one in (dense, found)]
     np.testing.assert_allclose(*(softmax(part, axis=1) for part in logits), atol=1e-4)
+
+
+@pytest.mark.parametrize("roots", [False, True])
+def test_of_sparse_features_records_without_any_are_left_out(roots, monkeypatch):
+    texts, targets = classes_of(3, num_records=90)
+    monkeypatch.setattr(design, "ALWAYS_DENSE", 0)
+    monkeypatch.setattr(design, "MOST_PRODUCTS", 0)
+    found = next(fit_logistic(count(texts, 5), targets, [0.01], roots=roots, balanced=False))
     with_empty = next(
         fit_logistic(count([*texts, "AC"], 5), np.append(targets, 0), [0.01], roots=roots, balanced=False)
     )
     for one, other in zip(with_empty, found, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@given(seed=st.integers(0, 99), silent=st.booleans(), roots=st.booleans(), k=st.integers(3, 5))
+def test_components_of_sparse_features_are_those_of_dense_ones(seed, silent, roots, k):
+    """Records by their components have the products that centred features have, and weights the scores."""
+    rng = np.random.default_rng(seed)
+    texts = random_texts(list(rng.integers(k, 60, 12)), seed=seed) + ["AC"] * silent
+    counts = count(texts, k)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(design, "ALWAYS_DENSE", 0)
+        patch.setattr(design, "DENSE_SHARE", 2)
+        made = design.make_design(counts, np.arange(len(texts)) % 2, roots=roots)
+    values, mean, scale = design.scale_features(counts, roots=roots)
+    centred = (values.toarray() - mean) / scale
+    centred[np.diff(counts.indptr) == 0] = 0
+    np.testing.assert_allclose(made.matrix @ made.matrix.T, centred @ centred.T, atol=1e-6 * 4**k)
+    weight = rng.normal(size=(2, made.matrix.shape[1]))
+    read = made.read_back(weight, np.zeros(2)).weight
+    np.testing.assert_allclose(centred @ read.T, made.matrix @ weight.T, atol=1e-5)
+
+
+def test_records_that_are_all_alike_have_no_components(monkeypatch):
+    monkeypatch.setattr(design, "ALWAYS_DENSE", 0)
+    counts = count(["ACGTTGCAAC"] * 6, 4)
+    (found,) = fit_logistic(counts, np.arange(6) % 2, [1.0], roots=True, balanced=False)
+    np.testing.assert_allclose(design.find_probabilities(found, counts, roots=True, multi_label=False), 0.5, atol=1e-6)
 
 
 @pytest.mark.parametrize("direct", [False, True])

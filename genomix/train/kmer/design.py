@@ -21,6 +21,8 @@ SINGLE_PRECISION = 1 << 24
 """Entries from which on a dense matrix is kept in float32."""
 MOST_PROJECTED = 2500
 """Records, of which their products with each other are quickly decomposed."""
+MOST_PRODUCTS = 1 << 33
+"""Of numbers of a sparse matrix that are multiplied to find the products of its records, in half a minute or less."""
 NEGLIGIBLE = 1e-10
 
 
@@ -33,6 +35,28 @@ class Linear(NamedTuple):
     bias: np.ndarray
 
 
+class Components(NamedTuple):
+    """Principal components, as what they are of the records.
+
+    Attributes:
+        records: Scaled features (R, F), dense and centred, or sparse and not.
+        shares: Each component as a sum of records (R, G).
+        speaks: Whether a record has any k-mer (R,); the others are at the centre.
+        centre: What is still to be taken off the features (F,) of those that have; None where it has been.
+    """
+
+    records: np.ndarray | sparse.csr_array
+    shares: np.ndarray
+    speaks: np.ndarray
+    centre: np.ndarray | None
+
+    def to_features(self, weight: np.ndarray) -> np.ndarray:
+        """Return the weights (C, F) of the scaled features for those of the components (C, G)."""
+        of_records = weight @ self.shares.T
+        found = np.asarray(of_records @ self.records)
+        return found if self.centre is None else found - np.outer(of_records @ self.speaks, self.centre)
+
+
 class Design(NamedTuple):
     """What a solver reads, and how what it finds is read back.
 
@@ -40,7 +64,7 @@ class Design(NamedTuple):
         matrix: (R', G): the records that say something, in `kept`, by numbers that the logits are linear in.
         kept: Rows of the records in it.
         mean, scale: Of the features (F,).
-        basis: (F, G) turns weights of the G numbers into those of the scaled features; None where they are the same.
+        components: What the G numbers are of; None where they are the scaled features.
         centred: Whether the mean was taken off, which a sparse matrix would not bear.
     """
 
@@ -48,13 +72,13 @@ class Design(NamedTuple):
     kept: np.ndarray
     mean: np.ndarray
     scale: np.ndarray
-    basis: np.ndarray | None
+    components: Components | None
     centred: bool
 
     def read_back(self, weight: np.ndarray, bias: np.ndarray) -> Linear:
         """Return the linear model of the features for weights (C, G) and biases (C,) that fit the matrix."""
-        if self.basis is not None:
-            weight = weight @ self.basis.T
+        if self.components is not None:
+            weight = self.components.to_features(weight)
         return Linear(self.mean, self.scale, weight, bias if self.centred else bias + weight @ (self.mean / self.scale))
 
 
@@ -67,7 +91,8 @@ def num_entries(counts: sparse.csr_array) -> int:
 def is_projected(counts: sparse.csr_array) -> bool:
     """Say whether a matrix is replaced by its principal components, of which there are as many as records."""
     num_records, num_kmers = shape_of(counts)
-    return _is_dense(counts) and num_records < num_kmers and num_records <= MOST_PROJECTED
+    is_quick = _is_dense(counts) or counts.nnz * num_records <= MOST_PRODUCTS
+    return is_quick and num_records < num_kmers and num_records <= MOST_PROJECTED
 
 
 def _is_dense(counts: sparse.csr_array) -> bool:
@@ -131,22 +156,42 @@ def make_design(counts: sparse.csr_array, targets: np.ndarray, *, roots: bool) -
     """
     values, mean, scale = scale_features(counts, roots=roots)
     speaks = np.diff(counts.indptr) > 0
-    if not _is_dense(counts) and len(np.unique(targets[speaks], axis=0)) == len(np.unique(targets, axis=0)):
-        kept = np.flatnonzero(speaks)
-        matrix = sparse.csr_array(values[kept] @ sparse.diags_array(1 / scale))
-        return Design(matrix, kept, mean, scale, None, centred=False)
+    everything = np.arange(len(speaks))
+    if not _is_dense(counts):
+        scaled = sparse.csr_array(values @ sparse.diags_array(1 / scale))
+        if is_projected(counts):
+            matrix, components = _project(scaled, speaks, mean / scale)
+            if matrix.size:
+                return Design(matrix, everything, mean, scale, components, centred=True)
+        if len(np.unique(targets[speaks], axis=0)) == len(np.unique(targets, axis=0)):
+            kept = np.flatnonzero(speaks)
+            return Design(sparse.csr_array(scaled[kept]), kept, mean, scale, None, centred=False)
     matrix = (values.astype(np.float32) if num_entries(counts) > SINGLE_PRECISION else values).toarray()
     matrix -= mean.astype(matrix.dtype)
     matrix /= scale.astype(matrix.dtype)
     matrix[~speaks] = 0
-    kept = np.arange(len(matrix))
     if not is_projected(counts) or not matrix.any():  # where all records are alike there is no component
-        return Design(matrix, kept, mean, scale, None, centred=True)
-    powers, vectors = np.linalg.eigh((matrix @ matrix.T).astype(np.float64))
+        return Design(matrix, everything, mean, scale, None, centred=True)
+    matrix, components = _project(matrix, speaks)
+    return Design(matrix, everything, mean, scale, components, centred=True)
+
+
+def _project(
+    records: np.ndarray | sparse.csr_array, speaks: np.ndarray, centre: np.ndarray | None = None
+) -> tuple[np.ndarray, Components]:
+    """Return records (R, F) by their principal components (R, G), and these; for the arguments see `Components`."""
+    if isinstance(records, np.ndarray):
+        products = (records @ records.T).astype(np.float64)
+    else:
+        products = sparse.csr_array(records @ records.T).toarray()
+    if centre is not None:
+        across = np.outer(records @ centre, speaks)
+        products += centre @ centre * np.outer(speaks, speaks) - across - across.T
+    powers, vectors = np.linalg.eigh(products)
     large = powers > NEGLIGIBLE * max(powers[-1], np.finfo(np.float64).tiny)
     roots_of_powers = np.sqrt(powers[large])
-    basis = matrix.T @ (vectors[:, large] / roots_of_powers)
-    return Design(vectors[:, large] * roots_of_powers, kept, mean, scale, basis, centred=True)
+    components = Components(records, vectors[:, large] / roots_of_powers, speaks, centre)
+    return vectors[:, large] * roots_of_powers, components
 
 
 def find_probabilities(linear: Linear, counts: sparse.csr_array, *, roots: bool, multi_label: bool) -> np.ndarray:

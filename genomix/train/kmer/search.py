@@ -42,7 +42,7 @@ ALIKE_ITERATIONS = 60
 MOST_RECORDS = 50_000
 """Training, and validation, records that candidates are fitted to and judged by."""
 MOST_ENTRIES = 64_000_000
-"""Numbers in a matrix, and a quarter of those that the solver reads a step: k with more are not tried."""
+"""Numbers in a matrix, and those that the solver reads a step: k with more are not tried."""
 LEAST_NATS = 0.5
 """Of log loss over all validation records, less than which is no gain that would be worth a larger model."""
 PATIENCE = 2
@@ -222,7 +222,7 @@ class Search:
         says_all = len(np.unique(self.targets[speaks], axis=0)) == len(np.unique(self.targets, axis=0))
         entries = num_entries(counts)
         read = entries * self.num_columns * (not is_projected(counts))
-        return max(entries, read / 4) <= MOST_ENTRIES and says_all
+        return max(entries, read) <= MOST_ENTRIES and says_all
 
     def _ended(self, groups: list[list[Candidate]]) -> bool:
         """Say whether the last groups of candidates hold none that is better than all before, in metric or log loss."""
