@@ -28,6 +28,7 @@ from measured import (
     METRICS,
     TITLES,
     Row,
+    add_rows,
     conditions,
     exit_code,
     markdown_table,
@@ -180,8 +181,7 @@ def main() -> int:
         for run in runs_on(one, variants, options, folder="ablations", flags=flags, judge="val", **limit)
     ]
     made = [row_of(outcome) for outcome in perform_all(runs, options.jobs)]
-    anew = {(row["set"], str(row["seed"])) for row in made}
-    rows = [row for row in kept if (row["set"], row["seed"]) not in anew] + made
+    rows = add_rows(kept, made, alike=("set", "seed"))
     differences = difference_rows(differences_of(rows, options.metric), options.metric)
     table = to_markdown(rows, options.metric)
     write_results(options.results, table, rows=rows, differences=differences)

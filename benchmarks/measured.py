@@ -192,11 +192,11 @@ def rows_to_keep(results: Path | None, judge: str, budget: str | None = None) ->
     return rows
 
 
-def add_rows(kept: Sequence[Row], made: Sequence[Row]) -> list[Row]:
-    """Return rows with new ones behind them, which replace those of the same set, model and seed."""
+def add_rows(kept: Sequence[Row], made: Sequence[Row], alike: Sequence[str] = ("set", "model", "seed")) -> list[Row]:
+    """Return rows with new ones behind them, which replace those that say the same in the columns `alike`."""
 
     def key(row: Row) -> tuple[str, ...]:
-        return tuple(str(row[name]) for name in ("set", "model", "seed"))
+        return tuple(str(row[name]) for name in alike)
 
     replaced = {key(row) for row in made}
     return [row for row in kept if key(row) not in replaced] + list(made)
